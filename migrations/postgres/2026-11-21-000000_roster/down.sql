@@ -1,0 +1,9 @@
+DROP TABLE quotas;
+DROP TABLE audit_events;
+DROP TABLE deliveries;
+DROP TABLE invitations;
+DROP TABLE sessions;
+DROP TABLE membership_words;
+DROP TABLE memberships;
+DROP TABLE organizations;
+DROP TABLE accounts;

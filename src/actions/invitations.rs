@@ -1,0 +1,361 @@
+//! Invitations from the organization's side: invite, resend, copy link, change role, revoke.
+
+use super::{Actor, Failure, Inside, Run};
+use crate::{
+    domain::{
+        audit::{Event, Verb},
+        delivery::LetterKind,
+        email::{EmailAddress, NotAnAddress},
+        ids::InvitationId,
+        invitation::{Invitation, Resending, State},
+        policy::Permission,
+        refusal::Refusal,
+        role::InvitableRole,
+        text::Note,
+        time::Timestamp,
+    },
+    link::Purpose,
+    store,
+};
+
+/// What the invite form asks for.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// To whom, bad entries included: each gets a result (R-INV-13).
+    pub entries: Vec<Result<EmailAddress, NotAnAddress>>,
+    /// With which role.
+    pub role: InvitableRole,
+    /// The inviter's words.
+    pub note: Option<Note>,
+    /// No letter: the inviter shares the link.
+    pub link_only: bool,
+}
+
+/// What became of one entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A new invitation.
+    Invited(InvitationId),
+    /// Is a member, by this name.
+    AlreadyMember(String),
+    /// Has a pending invitation (R-INV-4).
+    AlreadyInvited {
+        /// Which.
+        invitation: InvitationId,
+        /// With which role.
+        role: InvitableRole,
+        /// When it was last sent.
+        sent_at: Timestamp,
+    },
+    /// Too soon, or too many (R-INV-8).
+    OverLimit(Refusal),
+    /// Not an address.
+    Bad(NotAnAddress),
+}
+
+/// An entry with what became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invited {
+    /// The address, or the text that is none.
+    pub entry: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Invites everybody on the list, and says for each what became of it. Good ones are invited, whatever the others.
+///
+/// # Errors
+/// [`Failure::Denied`], [`Failure::NotFound`].
+pub fn invite(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    organization: &str,
+    form: &Invite,
+) -> Result<Vec<Invited>, Failure> {
+    let by = run.enter(actor, organization)?;
+    by.check(Permission::InviteMember)?;
+    let mut results = Vec::with_capacity(form.entries.len());
+    for entry in &form.entries {
+        let (entry, outcome) = match entry {
+            Ok(email) => (email.shown().to_owned(), invite_one(run, &by, email, form)?),
+            Err(bad) => (bad.text.clone(), Outcome::Bad(bad.clone())),
+        };
+        results.push(Invited { entry, outcome });
+    }
+    Ok(results)
+}
+
+fn invite_one(
+    run: &mut Run<'_>,
+    by: &Inside<'_>,
+    email: &EmailAddress,
+    form: &Invite,
+) -> Result<Outcome, Failure> {
+    let organization = by.organization.id;
+    if let Some((_, name)) = store::memberships::find_by_email(run.db, organization, email)? {
+        return Ok(Outcome::AlreadyMember(name));
+    }
+    let earlier = store::invitations::find_pending(run.db, organization, email)?;
+    if let Some(pending) = earlier.as_ref().filter(|it| it.give_way(run.now).is_none()) {
+        let sent_at = store::deliveries::last_invitation_to(run.db, organization, email)?;
+        return Ok(Outcome::AlreadyInvited {
+            invitation: pending.id,
+            role: pending.role,
+            sent_at: sent_at.unwrap_or(pending.created_at),
+        });
+    }
+    let emailed = !form.link_only;
+    if let Err(limit) = may_mail(run, by, email, emailed)? {
+        return Ok(Outcome::OverLimit(limit));
+    }
+    if let Some(expired) = earlier {
+        supersede(run, by, &expired)?;
+    }
+    let note = form.note.as_ref().map(|note| note.as_str().to_owned());
+    let invitation = create(run, by, email, form.role, note, emailed)?;
+    by.record(run, &Event::of(Verb::Invite, &invitation))?;
+    Ok(Outcome::Invited(invitation.id))
+}
+
+/// What resending did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resent {
+    /// The invitation that now stands: the same, or the one that replaced it.
+    pub invitation: InvitationId,
+    /// For whom.
+    pub email: EmailAddress,
+    /// Whether a letter goes out.
+    pub emailed: bool,
+}
+
+/// Sends an invitation again: a pending one keeps its link and gets more time, an expired one is replaced by a new one
+/// with a new link (R-INV-7).
+///
+/// # Errors
+/// [`Refusal::InvitationClosed`], [`Refusal::AlreadyMember`], [`Refusal::Cooldown`], [`Refusal::MailQuota`].
+pub fn resend(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    organization: &str,
+    id: InvitationId,
+) -> Result<Resent, Failure> {
+    let by = run.enter(actor, organization)?;
+    by.check(Permission::ResendInvitation)?;
+    let found = find(run, &by, id)?;
+    let resending = found.resend(run.now, run.means.rules.valid_for)?;
+    if let Some((_, name)) =
+        store::memberships::find_by_email(run.db, found.organization, &found.email)?
+    {
+        return Err(Refusal::AlreadyMember(name).into());
+    }
+    may_mail(run, &by, &found.email, true)??;
+    let stands = match resending {
+        Resending::Extend(until) => {
+            let delivery = run.deliver(
+                &found,
+                LetterKind::Invitation,
+                &found.email,
+                true,
+                Some(by.account()),
+            )?;
+            if !store::invitations::set_resent(run.db, &found, until, delivery)? {
+                return Err(Refusal::InvitationClosed(found.standing(run.now)).into());
+            }
+            found
+        }
+        Resending::Replace(_) => {
+            supersede(run, &by, &found)?;
+            create(run, &by, &found.email, found.role, found.note.clone(), true)?
+        }
+    };
+    by.record(run, &Event::of(Verb::Resend, &stands))?;
+    Ok(Resent {
+        invitation: stands.id,
+        email: stands.email,
+        emailed: run.means.rules.mail_ready,
+    })
+}
+
+/// A link, shown to somebody other than its mailbox.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CopiedLink {
+    /// The token at the end of the link.
+    pub token: String,
+    /// Who alone can use it.
+    pub email: EmailAddress,
+}
+
+/// Shows the link that was mailed, byte for byte, and marks it as exposed (R-INV-6).
+///
+/// # Errors
+/// [`Refusal::InvitationExpired`], [`Refusal::InvitationClosed`].
+pub fn copy_link(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    organization: &str,
+    id: InvitationId,
+) -> Result<CopiedLink, Failure> {
+    let by = run.enter(actor, organization)?;
+    by.check(Permission::CopyInvitationLink)?;
+    let found = find(run, &by, id)?;
+    found.acceptable(run.now)?;
+    let token = run
+        .means
+        .links
+        .make(Purpose::Invitation, found.id.0, found.link_version)
+        .ok_or_else(|| {
+            Failure::Broken("the key that made this link is no longer configured".to_owned())
+        })?;
+    store::invitations::set_exposed(run.db, &found, run.now)?;
+    by.record(run, &Event::of(Verb::CopyLink, &found))?;
+    Ok(CopiedLink {
+        token,
+        email: found.email,
+    })
+}
+
+/// Changes the role a pending invitation will give. `before` is the role the form was made for.
+///
+/// # Errors
+/// [`Refusal::StaleRole`] when somebody else changed it meanwhile; [`Refusal::InvitationExpired`],
+/// [`Refusal::InvitationClosed`].
+pub fn change_role(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    organization: &str,
+    id: InvitationId,
+    before: InvitableRole,
+    after: InvitableRole,
+) -> Result<EmailAddress, Failure> {
+    let by = run.enter(actor, organization)?;
+    by.check(Permission::ChangeInvitationRole)?;
+    let found = find(run, &by, id)?;
+    found.acceptable(run.now)?;
+    if found.role == after {
+        return Ok(found.email);
+    }
+    if found.role != before {
+        return Err(Refusal::StaleRole(found.role.role()).into());
+    }
+    if !store::invitations::set_role(run.db, &found, after)? {
+        return Err(Refusal::InvitationClosed(found.standing(run.now)).into());
+    }
+    let event =
+        Event::of(Verb::ChangeInvitationRole, &found).from_to(before.as_str(), after.as_str());
+    by.record(run, &event)?;
+    Ok(found.email)
+}
+
+/// Withdraws an invitation: its link stops working at once.
+///
+/// # Errors
+/// [`Refusal::InvitationClosed`] when it has already ended.
+pub fn revoke(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    organization: &str,
+    id: InvitationId,
+) -> Result<EmailAddress, Failure> {
+    let by = run.enter(actor, organization)?;
+    by.check(Permission::RevokeInvitation)?;
+    let found = find(run, &by, id)?;
+    let change = found.revoke(run.now)?;
+    if !store::invitations::apply(run.db, &found, change, Some(by.account()))? {
+        return Err(Refusal::InvitationClosed(found.standing(run.now)).into());
+    }
+    by.record(run, &Event::of(Verb::Revoke, &found))?;
+    Ok(found.email)
+}
+
+fn find(run: &mut Run<'_>, by: &Inside<'_>, id: InvitationId) -> Result<Invitation, Failure> {
+    store::invitations::find(run.db, by.organization.id, id)?.ok_or(Failure::NotFound)
+}
+
+/// Makes a pending invitation and its first delivery.
+fn create(
+    run: &mut Run<'_>,
+    by: &Inside<'_>,
+    email: &EmailAddress,
+    role: InvitableRole,
+    note: Option<String>,
+    emailed: bool,
+) -> Result<Invitation, Failure> {
+    let invitation = Invitation {
+        id: InvitationId(run.uuid()),
+        organization: by.organization.id,
+        email: email.clone(),
+        role,
+        note,
+        state: State::Pending,
+        invited_by: by.account(),
+        created_at: run.now,
+        expires_at: run.now.plus(run.means.rules.valid_for),
+        exposed_at: None,
+        link_version: run.means.links.current_version(),
+        closed_at: None,
+    };
+    let delivery = run.deliver(
+        &invitation,
+        LetterKind::Invitation,
+        email,
+        emailed,
+        Some(by.account()),
+    )?;
+    if store::invitations::insert(run.db, &invitation, delivery)? {
+        Ok(invitation)
+    } else {
+        // The organization is locked and no pending one was seen: only a lost lock could bring us here.
+        Err(Failure::Broken(
+            "a second pending invitation for one address".to_owned(),
+        ))
+    }
+}
+
+/// An expired invitation gives way to a newer one.
+fn supersede(run: &mut Run<'_>, by: &Inside<'_>, expired: &Invitation) -> Result<(), Failure> {
+    let Some(change) = expired.give_way(run.now) else {
+        return Err(Refusal::InvitationClosed(expired.standing(run.now)).into());
+    };
+    if !store::invitations::apply(run.db, expired, change, Some(by.account()))? {
+        return Err(Refusal::InvitationClosed(expired.standing(run.now)).into());
+    }
+    by.record(run, &Event::of(Verb::Supersede, expired))
+}
+
+/// Uses one mail of the cooldown and of every quota, or names the first that has none left (R-INV-8). A link that is
+/// only shared uses none.
+fn may_mail(
+    run: &mut Run<'_>,
+    by: &Inside<'_>,
+    email: &EmailAddress,
+    emailed: bool,
+) -> Result<Result<(), Refusal>, Failure> {
+    if !emailed || !run.means.rules.mail_ready {
+        return Ok(Ok(()));
+    }
+    let limits = run.means.rules.mail;
+    let organization = by.organization.id;
+    if let Some(last) = store::deliveries::last_invitation_to(run.db, organization, email)? {
+        let until = last.plus(limits.cooldown);
+        if run.now < until {
+            return Ok(Err(Refusal::Cooldown(until)));
+        }
+    }
+    let quotas = [
+        (limits.address(), format!("{organization} {}", email.key())),
+        (limits.person(), by.account().to_string()),
+        (limits.organization(), organization.to_string()),
+    ];
+    for (quota, subject) in &quotas {
+        if let Err(until) = store::quotas::peek(run.db, *quota, subject, run.now)? {
+            return Ok(Err(Refusal::MailQuota(until)));
+        }
+    }
+    for (quota, subject) in &quotas {
+        if let Err(until) = store::quotas::take(run.db, *quota, subject, run.now)? {
+            // Another organization's admin, the same person, at this very moment.
+            return Ok(Err(Refusal::MailQuota(until)));
+        }
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,271 @@
+//! Invitations from the invitee's side: accept, reject, join with a new account, ask for a new one.
+
+use super::{Actor, Client, Failure, Run};
+use crate::{
+    domain::{
+        account::Account,
+        audit::{Event, Verb},
+        delivery::LetterKind,
+        email::EmailAddress,
+        ids::{AccountId, InvitationId},
+        invitation::{Invitation, Standing, Welcome},
+        organization::Organization,
+        quota::{ASK_AGAIN_EVERY, SIGN_UP_CLIENT},
+        refusal::Refusal,
+        role::Role,
+        text::PersonName,
+    },
+    store,
+    token::SessionToken,
+};
+
+/// Owners who are told when an inviter has left.
+const OWNERS_TOLD: i64 = 10;
+
+/// What accepting did.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// The organization's part of the address.
+    pub slug: String,
+    /// Its name.
+    pub organization: String,
+    /// The role there.
+    pub role: Role,
+    /// A new token for the browser's cookie; none when the person was in already.
+    pub token: Option<SessionToken>,
+}
+
+/// Joins the organization, with the role the invitation now has (R-ACC-5). Somebody who is in already stays as they
+/// are (R-ACC-6): the second click of a double click leads to the same place as the first.
+///
+/// # Errors
+/// The refusal of the dead-link page that fits, or [`Refusal::WrongAccount`]. A failure consumes nothing.
+pub fn accept(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Joined, Failure> {
+    let (organization, invitation) = lock_and_find(run, id)?;
+    let membership = store::memberships::find(run.db, organization.id, actor.account().id)?;
+    let viewer = Some((&actor.account().email, membership.is_some()));
+    match (invitation.welcome(viewer, run.now)?, membership) {
+        (Welcome::AlreadyIn, Some(membership)) => {
+            store::sessions::set_organization(run.db, actor.session.id, organization.id)?;
+            Ok(Joined {
+                slug: organization.slug,
+                organization: organization.name,
+                role: membership.role,
+                token: None,
+            })
+        }
+        _ => {
+            join(
+                run,
+                &actor.client,
+                &organization,
+                &invitation,
+                actor.account(),
+            )?;
+            if invitation.exposed_at.is_none()
+                && store::accounts::set_verified(run.db, actor.account().id, run.now)?
+            {
+                // The first proof of the mailbox ends what a squatter may have left open (R-ACC-4).
+                store::sessions::delete_others(run.db, actor.account().id, Some(actor.session.id))?;
+            }
+            let token = run.renew_session(actor, organization.id)?;
+            let role = invitation.role.role();
+            Ok(Joined {
+                slug: organization.slug,
+                organization: organization.name,
+                role,
+                token: Some(token),
+            })
+        }
+    }
+}
+
+/// Counts an attempt to join with a new account, before any password is hashed, and answers for which address.
+///
+/// # Errors
+/// [`Refusal::TooManyAttempts`]; the refusal of the dead-link page that fits.
+pub fn begin_sign_up(
+    run: &mut Run<'_>,
+    client: &Client,
+    id: InvitationId,
+) -> Result<EmailAddress, Failure> {
+    let (_, invitation) = lock_and_find(run, id)?;
+    invitation.welcome(None, run.now)?;
+    super::accounts::count(run, SIGN_UP_CLIENT, &client.address)?;
+    Ok(invitation.email)
+}
+
+/// Makes the account of the invited address and joins with it, in one transaction.
+///
+/// # Errors
+/// As [`accept`]; [`Refusal::CannotSignUp`] when the address has an account. A failure consumes nothing.
+pub fn sign_up_and_join(
+    run: &mut Run<'_>,
+    client: &Client,
+    id: InvitationId,
+    name: &PersonName,
+    password_hash: &str,
+) -> Result<Joined, Failure> {
+    let (organization, invitation) = lock_and_find(run, id)?;
+    invitation.welcome(None, run.now)?;
+    let account = Account {
+        id: AccountId(run.uuid()),
+        email: invitation.email.clone(),
+        name: name.to_string(),
+        // A link that nobody but the mailbox has seen proves the mailbox (R-ACC-4).
+        verified_at: invitation.exposed_at.is_none().then_some(run.now),
+    };
+    if !store::accounts::insert(run.db, &account, password_hash, run.now)? {
+        return Err(Refusal::CannotSignUp.into());
+    }
+    join(run, client, &organization, &invitation, &account)?;
+    let token = run.open_session(account.id, Some(organization.id), client)?;
+    let role = invitation.role.role();
+    Ok(Joined {
+        slug: organization.slug,
+        organization: organization.name,
+        role,
+        token: Some(token),
+    })
+}
+
+/// The guarded update, the membership, the event: single use, whoever else tries at the same moment.
+fn join(
+    run: &mut Run<'_>,
+    client: &Client,
+    organization: &Organization,
+    invitation: &Invitation,
+    account: &Account,
+) -> Result<(), Failure> {
+    let change = invitation.accept(run.now)?;
+    if !store::invitations::apply(run.db, invitation, change, Some(account.id))? {
+        return Err(Refusal::LinkUsed.into());
+    }
+    if !store::memberships::insert(
+        run.db,
+        organization.id,
+        account,
+        invitation.role.role(),
+        run.now,
+    )? {
+        return Err(Failure::Broken(
+            "accepted by somebody who is a member".to_owned(),
+        ));
+    }
+    store::organizations::add_members(run.db, organization.id, 1)?;
+    run.record(
+        organization.id,
+        Some(account),
+        client,
+        &Event::of(Verb::Accept, invitation),
+    )
+}
+
+/// What rejecting did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejected {
+    /// The organization's name.
+    pub organization: String,
+    /// Who sent the invitation.
+    pub inviter: Option<String>,
+}
+
+/// Rejects the invitation and tells the inviter, or the owners if the inviter has left (R-ACC-8).
+///
+/// # Errors
+/// The refusal of the dead-link page that fits, or [`Refusal::WrongAccount`].
+pub fn reject(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Rejected, Failure> {
+    let (organization, invitation) = lock_and_find(run, id)?;
+    let change = invitation.reject(run.now)?;
+    if !invitation.email.same_mailbox(&actor.account().email) {
+        let signed_in_as = actor.account().email.clone();
+        return Err(Refusal::WrongAccount {
+            invited: invitation.email.masked(),
+            signed_in_as,
+        }
+        .into());
+    }
+    if !store::invitations::apply(run.db, &invitation, change, Some(actor.account().id))? {
+        return Err(Refusal::LinkUsed.into());
+    }
+    let event = Event::of(Verb::Reject, &invitation);
+    run.record(
+        organization.id,
+        Some(actor.account()),
+        &actor.client,
+        &event,
+    )?;
+    let inviter = tell_inviter(run, &invitation, LetterKind::InvitationRejected)?;
+    Ok(Rejected {
+        organization: organization.name,
+        inviter,
+    })
+}
+
+/// The holder of an expired link asks for a new invitation: the inviter is told, at most once a day (R-ACC-7). Nobody
+/// needs to be signed in: the link is the only thing that is proved.
+///
+/// # Errors
+/// [`Refusal::AskedAlready`]; the refusal of the page that fits when the invitation did not simply expire.
+pub fn ask_again(run: &mut Run<'_>, client: &Client, id: InvitationId) -> Result<(), Failure> {
+    let (organization, invitation) = lock_and_find(run, id)?;
+    match invitation.standing(run.now) {
+        Standing::Expired => {}
+        Standing::Pending => return Ok(()),
+        _ => {
+            return invitation
+                .accept(run.now)
+                .map(|_| ())
+                .map_err(Failure::from);
+        }
+    }
+    if let Some(last) = store::deliveries::last_asked_for(run.db, organization.id, invitation.id)? {
+        let until = last.plus(ASK_AGAIN_EVERY);
+        if run.now < until {
+            return Err(Refusal::AskedAlready(until).into());
+        }
+    }
+    run.record(
+        organization.id,
+        None,
+        client,
+        &Event::of(Verb::AskAgain, &invitation),
+    )?;
+    tell_inviter(run, &invitation, LetterKind::InvitationAskedFor)?;
+    Ok(())
+}
+
+/// Finds the invitation of a link, locks its organization, and reads the invitation again.
+fn lock_and_find(
+    run: &mut Run<'_>,
+    id: InvitationId,
+) -> Result<(Organization, Invitation), Failure> {
+    let unlocked = store::invitations::find_by_id(run.db, id)?.ok_or(Refusal::LinkUnknown)?;
+    let organization =
+        store::organizations::lock(run.db, unlocked.organization)?.ok_or(Refusal::LinkUnknown)?;
+    if organization.deleted_at.is_some() {
+        return Err(Refusal::OrganizationDeleted.into());
+    }
+    let invitation =
+        store::invitations::find(run.db, organization.id, id)?.ok_or(Refusal::LinkUnknown)?;
+    Ok((organization, invitation))
+}
+
+/// Queues a letter to the inviter, or to the owners if the inviter has left; answers the inviter's name if they are told.
+fn tell_inviter(
+    run: &mut Run<'_>,
+    invitation: &Invitation,
+    kind: LetterKind,
+) -> Result<Option<String>, Failure> {
+    let organization = invitation.organization;
+    if store::memberships::find(run.db, organization, invitation.invited_by)?.is_some() {
+        if let Some(inviter) = store::accounts::find(run.db, invitation.invited_by)? {
+            run.deliver(invitation, kind, &inviter.email, true, None)?;
+            return Ok(Some(inviter.name));
+        }
+    }
+    for owner in store::memberships::owner_addresses(run.db, organization, OWNERS_TOLD)? {
+        run.deliver(invitation, kind, &owner, true, None)?;
+    }
+    Ok(None)
+}

@@ -1,0 +1,234 @@
+//! Deliveries: one letter each, and what is known about its arrival (R-INV-9).
+
+use super::time::Timestamp;
+use time::Duration;
+
+/// What a letter is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LetterKind {
+    /// You are invited.
+    Invitation,
+    /// The invitee rejected: to the inviter, or to the owners if the inviter has left (R-ACC-8).
+    InvitationRejected,
+    /// The invitee asks for a new invitation (R-ACC-7).
+    InvitationAskedFor,
+}
+
+impl LetterKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [
+        Self::Invitation,
+        Self::InvitationRejected,
+        Self::InvitationAskedFor,
+    ];
+
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::InvitationRejected => "invitation_rejected",
+            Self::InvitationAskedFor => "invitation_asked_for",
+        }
+    }
+
+    /// Reads the stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Where a delivery stands in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DeliveryState {
+    /// Waiting for its (next) turn.
+    Queued,
+    /// A worker holds it; nothing of the letter has left yet.
+    Sending,
+    /// The worker has announced the letter to the server: from here on silence means *unknown*.
+    Handing,
+    /// A server said it accepted the letter.
+    Sent,
+    /// Refused for good, or retries used up.
+    Failed,
+    /// The letter may or may not have arrived.
+    Unknown,
+    /// No SMTP was configured, or link-only was chosen.
+    NotEmailed,
+    /// Not sent, because by then there was no reason to: the invitation had been closed.
+    Dropped,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Handing,
+        Self::Sent,
+        Self::Failed,
+        Self::Unknown,
+        Self::NotEmailed,
+        Self::Dropped,
+    ];
+
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Handing => "handing",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::NotEmailed => "not_emailed",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Reads the stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// Attempts before a letter that is temporarily refused is given up. With the pauses of [`pause_after`]
+/// that is about 13 hours.
+pub const MOST_ATTEMPTS: i32 = 10;
+
+/// How long a worker may hold a letter. Longer than any conversation's time limit, so that a lease that ran out
+/// means that its worker is gone.
+pub const LEASE: Duration = Duration::minutes(3);
+
+/// What came of one attempt to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A server accepted the letter.
+    Sent,
+    /// Nothing was accepted: try again.
+    Temporary(String),
+    /// Refused for good.
+    Permanent(String),
+    /// The letter left and no answer came back.
+    Unknown(String),
+}
+
+/// What a delivery becomes after an attempt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The new state.
+    pub state: DeliveryState,
+    /// When to try again; only for [`DeliveryState::Queued`].
+    pub due_at: Option<Timestamp>,
+    /// What the server said, for people.
+    pub reason: Option<String>,
+}
+
+/// Classifies the `attempts`-th attempt (from 1). `jitter`, 0 to 1, stretches the pause by up
+/// to a quarter, so that letters that failed together do not come back together.
+pub fn judge(outcome: Outcome, attempts: i32, now: Timestamp, jitter: f64) -> Verdict {
+    match outcome {
+        Outcome::Sent => Verdict {
+            state: DeliveryState::Sent,
+            due_at: None,
+            reason: None,
+        },
+        Outcome::Temporary(reason) if attempts < MOST_ATTEMPTS => Verdict {
+            state: DeliveryState::Queued,
+            due_at: Some(now.plus(pause_after(attempts) * (1.0 + jitter.clamp(0.0, 1.0) / 4.0))),
+            reason: Some(reason),
+        },
+        Outcome::Temporary(reason) | Outcome::Permanent(reason) => Verdict {
+            state: DeliveryState::Failed,
+            due_at: None,
+            reason: Some(reason),
+        },
+        Outcome::Unknown(reason) => Verdict {
+            state: DeliveryState::Unknown,
+            due_at: None,
+            reason: Some(reason),
+        },
+    }
+}
+
+/// A lease that ran out: its worker died. Before the letter was announced nothing can have arrived, so it is
+/// queued again; after, nobody knows (R-INV-9), and it is not sent again by itself.
+pub fn judge_abandoned(state: DeliveryState, attempts: i32, now: Timestamp) -> Verdict {
+    match state {
+        DeliveryState::Handing => Verdict {
+            state: DeliveryState::Unknown,
+            due_at: None,
+            reason: Some("Roster stopped while it was sending this letter".to_owned()),
+        },
+        _ if attempts >= MOST_ATTEMPTS => Verdict {
+            state: DeliveryState::Failed,
+            due_at: None,
+            reason: Some("Roster stopped every time it tried to send this letter".to_owned()),
+        },
+        _ => Verdict {
+            state: DeliveryState::Queued,
+            due_at: Some(now),
+            reason: None,
+        },
+    }
+}
+
+/// The pause after the `attempts`-th failed attempt: 30 s, doubling, at most 4 h.
+pub fn pause_after(attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0);
+    Duration::seconds((30_i64 << doublings).min(4 * 3600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    #[test]
+    fn retries_grow_and_end() {
+        let mut last = Duration::ZERO;
+        let mut total = Duration::ZERO;
+        for attempt in 1..MOST_ATTEMPTS {
+            let verdict = judge(Outcome::Temporary("busy".into()), attempt, NOW, 0.0);
+            assert_eq!(verdict.state, DeliveryState::Queued);
+            let pause = verdict.due_at.map(|at| at.since(NOW)).unwrap_or_default();
+            assert!(pause >= last, "pauses grow");
+            last = pause;
+            total += pause;
+        }
+        assert_eq!(
+            judge(Outcome::Temporary("busy".into()), MOST_ATTEMPTS, NOW, 0.0).state,
+            DeliveryState::Failed
+        );
+        assert!(
+            total > Duration::hours(4) && total < Duration::hours(24),
+            "{total}"
+        );
+    }
+
+    #[test]
+    fn jitter_only_lengthens() {
+        let at = |jitter| judge(Outcome::Temporary(String::new()), 1, NOW, jitter).due_at;
+        assert_eq!(at(0.0), Some(NOW.plus(Duration::seconds(30))));
+        assert!(at(1.0) > at(0.0) && at(7.0) == at(1.0));
+    }
+
+    #[test]
+    fn never_sent_unless_a_server_said_so() {
+        for outcome in [
+            Outcome::Temporary("x".into()),
+            Outcome::Permanent("x".into()),
+            Outcome::Unknown("x".into()),
+        ] {
+            assert_ne!(judge(outcome, 1, NOW, 0.0).state, DeliveryState::Sent);
+        }
+        assert_eq!(
+            judge_abandoned(DeliveryState::Sending, 1, NOW).state,
+            DeliveryState::Queued
+        );
+        assert_eq!(
+            judge_abandoned(DeliveryState::Handing, 1, NOW).state,
+            DeliveryState::Unknown
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Instants, to the microsecond: what both databases can keep without rounding.
+
+use time::{Duration, OffsetDateTime};
+
+/// An instant in UTC, in whole microseconds since 1970. Ordering is time order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From microseconds since 1970-01-01T00:00:00Z.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// This instant moved forward by `by` (backward when negative).
+    pub fn plus(self, by: Duration) -> Self {
+        let micros = i64::try_from(by.whole_microseconds()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// This instant moved back by `by`.
+    pub fn minus(self, by: Duration) -> Self {
+        self.plus(-by)
+    }
+
+    /// How long from `earlier` until this instant; negative when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::microseconds(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The calendar form. Instants outside the years 0 to 9999 answer 1970, which no row of ours holds.
+    pub fn utc(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    /// Date and time for people, on pages and in letters alike: `25 Nov 2026, 09:12 UTC`.
+    pub fn date_and_time(self) -> String {
+        let at = self.utc();
+        format!(
+            "{} {} {}, {:02}:{:02} UTC",
+            at.day(),
+            month(at.month()),
+            at.year(),
+            at.hour(),
+            at.minute()
+        )
+    }
+
+    /// The start of the window of length `window` that holds this instant, counted from 1970.
+    /// A window of a day starts at midnight UTC.
+    pub fn window(self, window: Duration) -> Self {
+        let length = i64::try_from(window.whole_microseconds())
+            .unwrap_or(i64::MAX)
+            .max(1);
+        Self(self.0 - self.0.rem_euclid(length))
+    }
+}
+
+/// The short English name of a month.
+pub const fn month(month: time::Month) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    NAMES[month as usize - 1]
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(at: OffsetDateTime) -> Self {
+        Self(i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_starts_at_its_multiple() {
+        let day = Duration::days(1);
+        let noon = Timestamp::from_micros(0).plus(Duration::hours(36));
+        assert_eq!(noon.window(day), Timestamp::from_micros(0).plus(day));
+        assert_eq!(noon.window(day).window(day), noon.window(day));
+    }
+
+    #[test]
+    fn calendar_form_and_back() {
+        let at = Timestamp::from_micros(1_800_000_000_123_456);
+        assert_eq!(Timestamp::from(at.utc()), at);
+    }
+}

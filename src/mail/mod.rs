@@ -1,0 +1,5 @@
+//! Letters: how they read, how they leave, and the worker that empties the outbox.
+
+pub mod letters;
+pub mod outbox;
+pub mod transport;

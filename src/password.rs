@@ -1,0 +1,448 @@
+//! Passwords: how they are kept, checked, and which are refused.
+//!
+//! Kept as argon2id hashes in the PHC text form, with the parameters in the text, so that they can be raised later.
+//! A hash costs 19 MiB for some 20 ms; the number that runs at once is bounded, or 200 sign-ins would take all memory.
+
+use std::{fmt, num::NonZero, sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task, time,
+};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Memory per hash in KiB: 19 MiB, the first of the equivalent argon2id settings in OWASP's Password Storage Cheat Sheet.
+pub const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over that memory (OWASP, as [`MEMORY_KIB`]).
+pub const PASSES: u32 = 2;
+/// Lanes (OWASP, as [`MEMORY_KIB`]).
+pub const LANES: u32 = 1;
+/// Fewest characters (Unicode scalar values) of a new password (NIST SP 800-63B, SECURITY.md).
+pub const SHORTEST: usize = 8;
+/// Most characters (Unicode scalar values) of a new password: enough for any passphrase, and an end to what is hashed.
+pub const LONGEST: usize = 128;
+/// How long one waits for a turn to hash before being told [`Busy`].
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// How many characters of a long password are judged. zxcvbn's time grows faster than the length: made for the purpose,
+/// 100 characters (its own limit) took 0.7 s and 48 took 0.16 s, optimized; an ordinary password takes 1 ms.
+const JUDGED: usize = 48;
+
+/// Nobody may choose this password, it is longer than [`LONGEST`]: what [`Hasher::dummy`] is a hash of.
+const NOBODYS: [u8; LONGEST + 1] = [b'-'; LONGEST + 1];
+
+/// Makes and checks password hashes. Clones share the turns.
+#[derive(Clone)]
+pub struct Hasher {
+    params: Params,
+    dummy: Arc<str>,
+    turns: Arc<Semaphore>,
+    longest_wait: Duration,
+}
+
+/// Every turn to hash was taken for as long as one waits. Answer "try again shortly".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("too many passwords are being checked at this moment")]
+pub struct Busy;
+
+impl Hasher {
+    /// Hashes with OWASP's parameters, at most `at_once` at a time (at least one).
+    ///
+    /// Makes the dummy hash at once, which takes as long as one sign-in.
+    pub fn new(at_once: usize) -> Self {
+        Self::with(MEMORY_KIB, PASSES, at_once)
+    }
+
+    /// The usual number of hashes at a time: half the processors, so that pages are still served, at least one.
+    pub fn usual_at_once() -> usize {
+        (std::thread::available_parallelism().map_or(1, NonZero::get) / 2).max(1)
+    }
+
+    /// Hashes in microseconds, worthless as protection: for tests only.
+    pub fn for_tests() -> Self {
+        Self::with(Params::MIN_M_COST, Params::MIN_T_COST, 64)
+    }
+
+    /// The same, waiting at most `longest_wait` for a turn instead of [`LONGEST_WAIT`].
+    pub fn waiting_at_most(mut self, longest_wait: Duration) -> Self {
+        self.longest_wait = longest_wait;
+        self
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the three numbers are constants of this file and are known to be allowed"
+    )]
+    fn with(memory_kib: u32, passes: u32, at_once: usize) -> Self {
+        let params =
+            Params::new(memory_kib, passes, LANES, None).expect("argon2 allows these parameters");
+        let dummy = hash(&params, &NOBODYS, &[0; 16]).into();
+        Self {
+            params,
+            dummy,
+            turns: Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))),
+            longest_wait: LONGEST_WAIT,
+        }
+    }
+
+    /// The hash of `password` in PHC form, `$argon2id$v=19$m=…`. The salt must be fresh random bytes for each password.
+    ///
+    /// Blocks for some 20 ms: a request uses [`Hasher::hash_bounded`].
+    ///
+    /// # Panics
+    /// When the machine has not enough memory left for one hash.
+    pub fn hash(&self, password: &SecretString, salt: [u8; 16]) -> String {
+        hash(&self.params, &canonical(password), &salt)
+    }
+
+    /// Whether `phc` is a hash of `password`. Text that is no PHC hash belongs to no password.
+    ///
+    /// Blocks as long as the parameters in `phc` demand: a request uses [`Hasher::verify_bounded`].
+    pub fn verify(&self, password: &SecretString, phc: &str) -> bool {
+        PasswordHash::new(phc).is_ok_and(|stored| {
+            // the stored parameters are used, not ours
+            Argon2::default()
+                .verify_password(canonical(password).expose_bytes(), &stored)
+                .is_ok()
+        })
+    }
+
+    /// A hash that costs as much to check as a real one, and that no allowed password opens.
+    ///
+    /// Checked when an address has no account, so that the answer takes equally long (SECURITY.md, enumeration).
+    pub fn dummy(&self) -> &str {
+        &self.dummy
+    }
+
+    /// Whether `phc` was made with other parameters than this hasher's, so that it should be made again
+    /// at the next sign-in, when the password is at hand. Also true for text that is no PHC hash.
+    pub fn needs_rehash(&self, phc: &str) -> bool {
+        let Ok(stored) = PasswordHash::new(phc) else {
+            return true;
+        };
+        let same_kind = stored.algorithm.as_str() == Algorithm::Argon2id.as_str()
+            && stored.version == Some(Version::V0x13.into());
+        let same_cost = Params::try_from(&stored).is_ok_and(|p| {
+            (p.m_cost(), p.t_cost(), p.p_cost())
+                == (
+                    self.params.m_cost(),
+                    self.params.t_cost(),
+                    self.params.p_cost(),
+                )
+        });
+        !(same_kind && same_cost)
+    }
+
+    /// [`Hasher::hash`] on the blocking pool, in turn.
+    ///
+    /// # Errors
+    /// [`Busy`] when no turn came within [`LONGEST_WAIT`], or the program is stopping.
+    pub async fn hash_bounded(
+        &self,
+        password: SecretString,
+        salt: [u8; 16],
+    ) -> Result<String, Busy> {
+        let hasher = self.clone();
+        self.in_turn(move || hasher.hash(&password, salt)).await
+    }
+
+    /// [`Hasher::verify`] on the blocking pool, in turn.
+    ///
+    /// # Errors
+    /// [`Busy`] when no turn came within [`LONGEST_WAIT`], or the program is stopping.
+    pub async fn verify_bounded(&self, password: SecretString, phc: String) -> Result<bool, Busy> {
+        let hasher = self.clone();
+        self.in_turn(move || hasher.verify(&password, &phc)).await
+    }
+
+    /// [`strength`] on the blocking pool, in turn: judging a password made to be slow costs more than hashing it.
+    ///
+    /// # Errors
+    /// [`Busy`] when no turn came within [`LONGEST_WAIT`], or the program is stopping. The judgement is the inner result.
+    pub async fn strength_bounded(
+        &self,
+        password: SecretString,
+        inputs: Vec<String>,
+    ) -> Result<Result<(), Weak>, Busy> {
+        self.in_turn(move || {
+            let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+            strength(password.expose_secret(), &inputs)
+        })
+        .await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let turn: OwnedSemaphorePermit =
+            time::timeout(self.longest_wait, Arc::clone(&self.turns).acquire_owned())
+                .await
+                .map_err(|_| Busy)?
+                .map_err(|_| Busy)?;
+        let done = task::spawn_blocking(move || {
+            // the turn belongs to the work, not to whoever waits for it: a client that leaves does not end the hashing
+            let _turn = turn;
+            work()
+        });
+        match done.await {
+            Ok(value) => Ok(value),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_stopping) => Err(Busy),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher")
+            .field("memory_kib", &self.params.m_cost())
+            .field("passes", &self.params.t_cost())
+            .field("free_turns", &self.turns.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bytes that are hashed: NFC, because one keyboard sends é as one character and another as two (NIST SP 800-63B).
+fn canonical(password: &SecretString) -> SecretString {
+    password.expose_secret().nfc().collect::<String>().into()
+}
+
+/// Either a secret text or plain bytes, as argon2 wants them.
+trait ExposeBytes {
+    fn expose_bytes(&self) -> &[u8];
+}
+impl ExposeBytes for SecretString {
+    fn expose_bytes(&self) -> &[u8] {
+        self.expose_secret().as_bytes()
+    }
+}
+impl<const N: usize> ExposeBytes for [u8; N] {
+    fn expose_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "length, salt and parameters are all ours; what is left is no memory, where nothing can go on"
+)]
+fn hash(params: &Params, password: &impl ExposeBytes, salt: &[u8; 16]) -> String {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_with_salt(password.expose_bytes(), salt)
+        .expect("there is memory for one hash")
+        .to_string()
+}
+
+/// Why a new password is refused. `Display` is a sentence for the person who chose it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Weak {
+    /// Fewer than [`SHORTEST`] characters.
+    #[error("Use at least {SHORTEST} characters.")]
+    TooShort,
+    /// More than [`LONGEST`] characters.
+    #[error("Use at most {LONGEST} characters.")]
+    TooLong,
+    /// Among the first a program would try.
+    #[error("This password is too easy to guess. {advice}")]
+    Guessable {
+        /// One or more sentences that say what makes it guessable and what would help. Holds no part of the password.
+        advice: String,
+    },
+}
+
+/// Whether a new password is good enough: [`SHORTEST`] to [`LONGEST`] characters (Unicode scalar values) and
+/// a zxcvbn score of 3 or 4. There are no rules about digits and signs: they make passwords worse.
+///
+/// `inputs` are words an attacker would try first: the person's name, address, and organization.
+/// Only the first 48 characters are judged. Takes up to 0.2 s: a request uses [`Hasher::strength_bounded`].
+///
+/// # Errors
+/// The first reason that applies.
+pub fn strength(password: &str, inputs: &[&str]) -> Result<(), Weak> {
+    // counted as they are hashed, and no further than needed
+    let length = password.nfc().take(LONGEST + 1).count();
+    if length < SHORTEST {
+        return Err(Weak::TooShort);
+    }
+    if length > LONGEST {
+        return Err(Weak::TooLong);
+    }
+    let judged: String = password.nfc().take(JUDGED).collect();
+    // "mia.meadow@example.test" gives away mia and meadow as well as the whole
+    let words: Vec<&str> = inputs
+        .iter()
+        .flat_map(|input| {
+            std::iter::once(*input).chain(
+                input
+                    .split(|c: char| !c.is_alphanumeric())
+                    .filter(|part| part.chars().nth(2).is_some()),
+            )
+        })
+        .collect();
+    let judgement = zxcvbn::zxcvbn(&judged, &words);
+    if judgement.score() >= zxcvbn::Score::Three {
+        return Ok(());
+    }
+    let sentences: Vec<String> = judgement
+        .feedback()
+        .into_iter()
+        .flat_map(|feedback| {
+            feedback
+                .warning()
+                .map(|warning| warning.to_string())
+                .into_iter()
+                .chain(feedback.suggestions().iter().map(ToString::to_string))
+        })
+        .map(|sentence| {
+            let sentence = sentence.trim_end_matches('.');
+            format!("{sentence}.")
+        })
+        .collect();
+    Err(Weak::Guessable {
+        advice: if sentences.is_empty() {
+            "Use a few words that do not belong together.".to_owned()
+        } else {
+            sentences.join(" ")
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> SecretString {
+        text.into()
+    }
+
+    #[test]
+    fn a_hash_opens_for_its_password_only() {
+        let hasher = Hasher::for_tests();
+        let phc = hasher.hash(&secret("Grüße an alle"), [1; 16]);
+        assert!(phc.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{phc}");
+        assert!(hasher.verify(&secret("Grüße an alle"), &phc));
+        // the same text as a Mac types it: u and e with combining marks
+        assert!(hasher.verify(&secret("Gru\u{308}ße an alle"), &phc));
+        assert!(!hasher.verify(&secret("Grüße an Alle"), &phc));
+        assert!(!hasher.verify(&secret(""), &phc));
+        assert_ne!(phc, hasher.hash(&secret("Grüße an alle"), [2; 16]));
+        for garbage in ["", "x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "\0"] {
+            assert!(!hasher.verify(&secret("Grüße an alle"), garbage));
+            assert!(hasher.needs_rehash(garbage));
+        }
+    }
+
+    #[test]
+    fn the_dummy_costs_the_same_and_opens_for_nobody() {
+        let hasher = Hasher::for_tests();
+        assert!(!hasher.needs_rehash(hasher.dummy()));
+        assert!(!hasher.verify(&secret(&"-".repeat(LONGEST)), hasher.dummy()));
+    }
+
+    #[test]
+    fn the_real_parameters_are_owasp_s() {
+        let hasher = Hasher::new(1);
+        assert!(
+            hasher
+                .dummy()
+                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{}",
+            hasher.dummy()
+        );
+        assert!(hasher.needs_rehash(Hasher::for_tests().dummy()));
+        assert!(hasher.needs_rehash(&hasher.dummy().replace("argon2id", "argon2i")));
+    }
+
+    #[test]
+    fn strength_has_three_answers() {
+        let of = |password: &str| strength(password, &["Mia Meadow", "mia@example.test", "Acme"]);
+        assert_eq!(of("short 7"), Err(Weak::TooShort));
+        assert_eq!(of("ßßßßßßß"), Err(Weak::TooShort), "characters, not bytes");
+        assert_eq!(of(&"aB3-".repeat(33)), Err(Weak::TooLong));
+        for guessable in [
+            "password",
+            "Password1",
+            "12345678",
+            "aaaaaaaaaaaa",
+            "miameadow",
+            "mia@example.test",
+            "Meadow2024",
+        ] {
+            let refused = of(guessable);
+            assert!(
+                matches!(&refused, Err(Weak::Guessable { advice }) if advice.ends_with('.') && !advice.contains("..")),
+                "{guessable}: {refused:?}"
+            );
+        }
+        for good in [
+            "correct horse battery staple",
+            "umbrella gravel sonnet",
+            "пять сонных кротов",
+            "😀🦀🎻🌵🚲🧀🪁🛶🥝🎲🧦",
+        ] {
+            assert_eq!(of(good), Ok(()), "{good}");
+        }
+        let longest: String = (0..LONGEST)
+            .map(|i| char::from(b'!' + u8::try_from(i * 37 % 90).unwrap_or(0)))
+            .collect();
+        assert_eq!(of(&longest), Ok(()));
+    }
+
+    #[test]
+    fn refusals_are_sentences() {
+        assert_eq!(Weak::TooShort.to_string(), "Use at least 8 characters.");
+        assert_eq!(Weak::TooLong.to_string(), "Use at most 128 characters.");
+        let said = strength("password", &[]).map_err(|w| w.to_string());
+        assert!(said.is_err_and(|s| s.starts_with("This password is too easy to guess. ")),);
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime")
+            .block_on(work)
+    }
+
+    #[test]
+    fn turns_are_bounded_and_kept_by_the_work() {
+        run(async {
+            let hasher = Hasher::with(8, 1, 1).waiting_at_most(Duration::from_millis(50));
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            let other = hasher.clone();
+            let slow = tokio::spawn(async move { other.in_turn(move || wait.recv()).await });
+            task::yield_now().await;
+            time::sleep(Duration::from_millis(10)).await;
+            // whoever asked has left; the work still has the turn
+            slow.abort();
+            assert_eq!(
+                hasher
+                    .verify_bounded(secret("x"), hasher.dummy().to_owned())
+                    .await,
+                Err(Busy)
+            );
+            assert_eq!(hasher.hash_bounded(secret("x"), [0; 16]).await, Err(Busy));
+            go.send(()).expect("still working");
+            time::sleep(Duration::from_millis(20)).await;
+            let phc = hasher
+                .hash_bounded(secret("x"), [0; 16])
+                .await
+                .expect("a turn");
+            assert_eq!(hasher.verify_bounded(secret("x"), phc).await, Ok(true));
+            assert_eq!(
+                hasher
+                    .strength_bounded(secret("short"), vec!["Mia".to_owned()])
+                    .await,
+                Ok(Err(Weak::TooShort))
+            );
+        });
+    }
+}

@@ -1,0 +1,515 @@
+//! Invitations: rows, guarded changes and lists.
+
+use super::{
+    connection::{Conn, MultiBackend},
+    error::Result,
+    memberships::Part,
+    schema::{accounts, deliveries, invitations},
+};
+use crate::domain::{
+    delivery::DeliveryState,
+    email::EmailAddress,
+    ids::{AccountId, DeliveryId, InvitationId, OrganizationId},
+    invitation::{Invitation, State, Transition},
+    role::InvitableRole,
+    time::Timestamp,
+};
+use diesel::{dsl::sql, prelude::*, sql_types::Bool};
+
+type Row = (
+    (
+        InvitationId,
+        OrganizationId,
+        String,
+        String,
+        InvitableRole,
+        Option<String>,
+        State,
+    ),
+    (
+        AccountId,
+        Timestamp,
+        Timestamp,
+        Option<Timestamp>,
+        i32,
+        Option<Timestamp>,
+    ),
+);
+
+fn invitation((first, second): Row) -> Invitation {
+    let (id, organization, email, email_key, role, note, state) = first;
+    let (invited_by, created_at, expires_at, exposed_at, link_version, closed_at) = second;
+    Invitation {
+        id,
+        organization,
+        email: EmailAddress::from_stored(email, email_key),
+        role,
+        note,
+        state,
+        invited_by,
+        created_at,
+        expires_at,
+        exposed_at,
+        link_version,
+        closed_at,
+    }
+}
+
+type Columns = (
+    (
+        invitations::id,
+        invitations::organization_id,
+        invitations::email,
+        invitations::email_key,
+        invitations::role,
+        invitations::note,
+        invitations::state,
+    ),
+    (
+        invitations::invited_by,
+        invitations::created_at,
+        invitations::expires_at,
+        invitations::exposed_at,
+        invitations::link_version,
+        invitations::closed_at,
+    ),
+);
+
+const COLUMNS: Columns = (
+    (
+        invitations::id,
+        invitations::organization_id,
+        invitations::email,
+        invitations::email_key,
+        invitations::role,
+        invitations::note,
+        invitations::state,
+    ),
+    (
+        invitations::invited_by,
+        invitations::created_at,
+        invitations::expires_at,
+        invitations::exposed_at,
+        invitations::link_version,
+        invitations::closed_at,
+    ),
+);
+
+/// Adds a pending invitation with its first delivery; `false` when the address has a pending one already (R-INV-4).
+pub fn insert(conn: &mut Conn, new: &Invitation, delivery: DeliveryId) -> Result<bool> {
+    let values = (
+        invitations::organization_id.eq(new.organization),
+        invitations::id.eq(new.id),
+        invitations::email.eq(new.email.shown()),
+        invitations::email_key.eq(new.email.key()),
+        invitations::role.eq(new.role),
+        invitations::note.eq(new.note.as_deref()),
+        invitations::state.eq(new.state),
+        invitations::invited_by.eq(new.invited_by),
+        invitations::created_at.eq(new.created_at),
+        invitations::expires_at.eq(new.expires_at),
+        invitations::link_version.eq(new.link_version),
+        invitations::delivery_id.eq(delivery),
+    );
+    let added = on_each!(conn, conn => diesel::insert_into(invitations::table).values(values).on_conflict_do_nothing().execute(conn))?;
+    Ok(added == 1)
+}
+
+/// An invitation of an organization.
+pub fn find(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    id: InvitationId,
+) -> Result<Option<Invitation>> {
+    let row = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::id.eq(id))
+        .select(COLUMNS)
+        .get_result::<Row>(conn)
+        .optional()?;
+    Ok(row.map(invitation))
+}
+
+/// The invitation a link names, whatever its organization.
+pub fn find_by_id(conn: &mut Conn, id: InvitationId) -> Result<Option<Invitation>> {
+    let row = invitations::table
+        .filter(invitations::id.eq(id))
+        .select(COLUMNS)
+        .get_result::<Row>(conn)
+        .optional()?;
+    Ok(row.map(invitation))
+}
+
+/// The pending invitation of an address, expired or not.
+pub fn find_pending(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    email: &EmailAddress,
+) -> Result<Option<Invitation>> {
+    let row = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::email_key.eq(email.key()))
+        .filter(sql::<Bool>("state = 'pending'"))
+        .select(COLUMNS)
+        .get_result::<Row>(conn)
+        .optional()?;
+    Ok(row.map(invitation))
+}
+
+/// Applies a transition, if the row is still pending: the row count decides (R-INV-2).
+pub fn apply(
+    conn: &mut Conn,
+    it: &Invitation,
+    change: Transition,
+    by: Option<AccountId>,
+) -> Result<bool> {
+    let changed = diesel::update(still_pending(it))
+        .set((
+            invitations::state.eq(change.to()),
+            invitations::closed_at.eq(change.at()),
+            invitations::closed_by.eq(by),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Extends a pending invitation to `until` and names the letter that says so.
+pub fn set_resent(
+    conn: &mut Conn,
+    it: &Invitation,
+    until: Timestamp,
+    delivery: DeliveryId,
+) -> Result<bool> {
+    let changed = diesel::update(still_pending(it))
+        .set((
+            invitations::expires_at.eq(until),
+            invitations::delivery_id.eq(delivery),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Changes the role of a pending invitation.
+pub fn set_role(conn: &mut Conn, it: &Invitation, role: InvitableRole) -> Result<bool> {
+    let changed = diesel::update(still_pending(it))
+        .set(invitations::role.eq(role))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Notes that the link was shown to somebody other than its mailbox; the first time counts (R-INV-6).
+pub fn set_exposed(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<()> {
+    diesel::update(
+        invitations::table
+            .filter(invitations::organization_id.eq(it.organization))
+            .filter(invitations::id.eq(it.id))
+            .filter(invitations::exposed_at.is_null()),
+    )
+    .set(invitations::exposed_at.eq(now))
+    .execute(conn)?;
+    Ok(())
+}
+
+#[diesel::dsl::auto_type]
+fn still_pending(it: &Invitation) -> _ {
+    let organization: OrganizationId = it.organization;
+    let id: InvitationId = it.id;
+    let pending: State = State::Pending;
+    invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::id.eq(id))
+        .filter(invitations::state.eq(pending))
+}
+
+/// Which list of invitations a page shows (R-INV-12).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shelf {
+    /// Can be accepted.
+    Pending,
+    /// Time ran out, replaced or not.
+    Expired,
+    /// Accepted.
+    Accepted,
+    /// Rejected.
+    Rejected,
+    /// Revoked.
+    Revoked,
+    /// Every one.
+    All,
+}
+
+impl Shelf {
+    /// Every list, in the order of the tabs.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Accepted,
+        Self::Expired,
+        Self::Rejected,
+        Self::Revoked,
+        Self::All,
+    ];
+
+    /// The word in the address: `?state=…`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Revoked => "revoked",
+            Self::All => "all",
+        }
+    }
+
+    /// Reads the word in the address.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|shelf| shelf.as_str() == text)
+    }
+
+    const fn closed_state(self) -> Option<State> {
+        match self {
+            Self::Accepted => Some(State::Accepted),
+            Self::Rejected => Some(State::Rejected),
+            Self::Revoked => Some(State::Revoked),
+            Self::Pending | Self::Expired | Self::All => None,
+        }
+    }
+}
+
+/// One line of a list of invitations.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvitationRow {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// What the inviter is called.
+    pub inviter: String,
+    /// Its latest letter: where it stands, why, and when it was asked for.
+    pub delivery: Option<(DeliveryState, Option<String>, Timestamp)>,
+    /// Who closed it.
+    pub closed_by: Option<AccountId>,
+}
+
+type Line = (
+    Row,
+    String,
+    Option<(DeliveryState, Option<String>, Timestamp)>,
+    Option<AccountId>,
+);
+
+/// The columns of a [`Line`].
+macro_rules! line_columns {
+    () => {
+        (
+            COLUMNS,
+            accounts::name,
+            (
+                deliveries::state,
+                deliveries::reason,
+                deliveries::created_at,
+            )
+                .nullable(),
+            invitations::closed_by.nullable(),
+        )
+    };
+}
+
+fn line((row, inviter, delivery, closed_by): Line) -> InvitationRow {
+    InvitationRow {
+        invitation: invitation(row),
+        inviter,
+        delivery,
+        closed_by,
+    }
+}
+
+/// A place in a list: the instant or address it is sorted by, and the row's id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Sorted by time.
+    At(Timestamp, InvitationId),
+    /// Sorted by address, when searching.
+    Named(String, InvitationId),
+}
+
+type Boxed<'a> = diesel::helper_types::IntoBoxed<'a, invitations::table, MultiBackend>;
+
+fn shelved<'a>(
+    organization: OrganizationId,
+    shelf: Shelf,
+    starts_with: Option<&str>,
+    now: Timestamp,
+) -> Boxed<'a> {
+    let mut query = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .into_boxed();
+    // The words of the partial index, letter for letter: a bound value would keep SQLite from using it.
+    let open = || sql::<Bool>("invitations.state IN ('pending', 'superseded')");
+    query = match shelf {
+        Shelf::Pending => query
+            .filter(open())
+            .filter(invitations::expires_at.gt(now))
+            .filter(invitations::state.eq(State::Pending)),
+        Shelf::Expired => query.filter(open()).filter(invitations::expires_at.le(now)),
+        Shelf::All => query,
+        Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => match shelf.closed_state() {
+            Some(state) => query.filter(invitations::state.eq(state)),
+            None => query,
+        },
+    };
+    if let Some(start) = starts_with {
+        query = query
+            .filter(invitations::email_key.ge(start.to_owned()))
+            .filter(invitations::email_key.lt(format!("{start}\u{10ffff}")));
+    }
+    query
+}
+
+/// At most `most` invitations of a list: newest first, or by address when searching.
+pub fn page(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    shelf: Shelf,
+    starts_with: Option<&str>,
+    part: &Part<Place>,
+    most: i64,
+    now: Timestamp,
+) -> Result<Vec<InvitationRow>> {
+    let mut query = shelved(organization, shelf, starts_with, now);
+    let backwards = matches!(part, Part::Before(_));
+    let place = match part {
+        Part::First => None,
+        Part::After(place) | Part::Before(place) => Some(place.clone()),
+    };
+    macro_rules! keyset {
+        ($column:expr, $key:expr, $id:expr, descending) => {{
+            if let Some((key, id)) = $key.map(|key| (key, $id)) {
+                query = if backwards {
+                    query.filter(
+                        $column
+                            .gt(key)
+                            .or($column.eq(key).and(invitations::id.gt(id))),
+                    )
+                } else {
+                    query.filter(
+                        $column
+                            .lt(key)
+                            .or($column.eq(key).and(invitations::id.lt(id))),
+                    )
+                };
+            }
+            if backwards {
+                query.order(($column.asc(), invitations::id.asc()))
+            } else {
+                query.order(($column.desc(), invitations::id.desc()))
+            }
+        }};
+    }
+    let query = if starts_with.is_some() {
+        if let Some(Place::Named(key, id)) = place {
+            query = if backwards {
+                query.filter(
+                    invitations::email_key
+                        .lt(key.clone())
+                        .or(invitations::email_key.eq(key).and(invitations::id.lt(id))),
+                )
+            } else {
+                query.filter(
+                    invitations::email_key
+                        .gt(key.clone())
+                        .or(invitations::email_key.eq(key).and(invitations::id.gt(id))),
+                )
+            };
+        }
+        if backwards {
+            query.order((invitations::email_key.desc(), invitations::id.desc()))
+        } else {
+            query.order((invitations::email_key.asc(), invitations::id.asc()))
+        }
+    } else {
+        let (key, id) = match place {
+            Some(Place::At(at, id)) => (Some(at), id),
+            _ => (None, InvitationId(uuid::Uuid::nil())),
+        };
+        match shelf {
+            Shelf::Pending | Shelf::Expired => {
+                keyset!(invitations::expires_at, key, id, descending)
+            }
+            Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
+                keyset!(invitations::closed_at, key, id, descending)
+            }
+            Shelf::All => {
+                // Ids are made in order of time: newest first is the primary key backwards.
+                if key.is_some() {
+                    query = if backwards {
+                        query.filter(invitations::id.gt(id))
+                    } else {
+                        query.filter(invitations::id.lt(id))
+                    };
+                }
+                if backwards {
+                    query.order(invitations::id.asc())
+                } else {
+                    query.order(invitations::id.desc())
+                }
+            }
+        }
+    };
+    let mut rows: Vec<InvitationRow> = query
+        .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
+        .left_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
+        .limit(most)
+        .select(line_columns!())
+        .load::<Line>(conn)?
+        .into_iter()
+        .map(line)
+        .collect();
+    if backwards {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+/// Where a row stands in a list, for the address of the next page.
+pub fn place(it: &Invitation, shelf: Shelf, searching: bool) -> Place {
+    match shelf {
+        _ if searching => Place::Named(it.email.key().to_owned(), it.id),
+        Shelf::Pending | Shelf::Expired => Place::At(it.expires_at, it.id),
+        Shelf::All => Place::At(it.created_at, it.id),
+        Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
+            Place::At(it.closed_at.unwrap_or(it.created_at), it.id)
+        }
+    }
+}
+
+/// How many invitations are on a list, counting no further than `most`.
+pub fn count(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    shelf: Shelf,
+    starts_with: Option<&str>,
+    most: i64,
+    now: Timestamp,
+) -> Result<i64> {
+    let ids = shelved(organization, shelf, starts_with, now)
+        .select(invitations::id)
+        .limit(most)
+        .load::<InvitationId>(conn)?;
+    Ok(i64::try_from(ids.len()).unwrap_or(most))
+}
+
+/// One invitation as its page shows it.
+pub fn details(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    id: InvitationId,
+) -> Result<Option<InvitationRow>> {
+    let row = invitations::table
+        .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
+        .left_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::id.eq(id))
+        .select(line_columns!())
+        .get_result::<Line>(conn)
+        .optional()?;
+    Ok(row.map(line))
+}

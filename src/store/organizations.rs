@@ -1,0 +1,89 @@
+//! Organizations.
+
+use super::{connection::Conn, error::Result, schema::organizations};
+use crate::domain::{ids::OrganizationId, organization::Organization, time::Timestamp};
+use diesel::prelude::*;
+
+type Row = (OrganizationId, String, String, i32, Option<Timestamp>);
+
+fn organization((id, slug, name, member_count, deleted_at): Row) -> Organization {
+    Organization {
+        id,
+        slug,
+        name,
+        member_count,
+        deleted_at,
+    }
+}
+
+/// The columns of [`Organization`], in the order of [`Row`].
+const COLUMNS: (
+    organizations::id,
+    organizations::slug,
+    organizations::name,
+    organizations::member_count,
+    organizations::deleted_at,
+) = (
+    organizations::id,
+    organizations::slug,
+    organizations::name,
+    organizations::member_count,
+    organizations::deleted_at,
+);
+
+/// Adds an organization; `false` when the slug is taken.
+pub fn insert(conn: &mut Conn, organization: &Organization, now: Timestamp) -> Result<bool> {
+    let values = (
+        organizations::id.eq(organization.id),
+        organizations::slug.eq(&organization.slug),
+        organizations::name.eq(&organization.name),
+        organizations::member_count.eq(organization.member_count),
+        organizations::created_at.eq(now),
+    );
+    let added = on_each!(conn, conn => diesel::insert_into(organizations::table).values(values).on_conflict_do_nothing().execute(conn))?;
+    Ok(added == 1)
+}
+
+/// The organization of an id, deleted ones too.
+pub fn find(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
+    let row = organizations::table
+        .filter(organizations::id.eq(id))
+        .select(COLUMNS)
+        .get_result::<Row>(conn)
+        .optional()?;
+    Ok(row.map(organization))
+}
+
+/// The organization, locked until the transaction ends: every change of members or invitations starts here, so that
+/// two of them never decide on the same facts (R-ROLE-5). SQLite holds the write lock already.
+pub fn lock(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
+    if let Conn::Postgres(conn) = conn {
+        let row = organizations::table
+            .filter(organizations::id.eq(id))
+            .select(COLUMNS)
+            .for_update();
+        return Ok(row.get_result::<Row>(conn).optional()?.map(organization));
+    }
+    find(conn, id)
+}
+
+/// [`lock`] for the organization of a slug; deleted ones are left out.
+pub fn lock_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Organization>> {
+    let open = organizations::table
+        .filter(organizations::slug.eq(slug))
+        .filter(organizations::deleted_at.is_null())
+        .select(COLUMNS);
+    let row = match conn {
+        Conn::Postgres(conn) => open.for_update().get_result::<Row>(conn),
+        conn @ Conn::Sqlite(_) => open.get_result::<Row>(conn),
+    };
+    Ok(row.optional()?.map(organization))
+}
+
+/// Adds `by` to the total that pages show. The organization is locked already.
+pub fn add_members(conn: &mut Conn, id: OrganizationId, by: i32) -> Result<()> {
+    diesel::update(organizations::table.filter(organizations::id.eq(id)))
+        .set(organizations::member_count.eq(organizations::member_count + by))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Sessions: which browser is who. The row decides; the cookie only carries a token.
+
+use super::{
+    connection::Conn,
+    error::Result,
+    schema::{accounts, memberships, organizations, sessions},
+};
+use crate::domain::{
+    account::{Account, Session},
+    email::EmailAddress,
+    ids::{AccountId, OrganizationId, SessionId},
+    role::Role,
+    session,
+    time::Timestamp,
+};
+use diesel::prelude::*;
+
+/// SHA-256 of the token in the cookie.
+pub type TokenHash = [u8; 32];
+
+/// What a new session row holds.
+#[derive(Clone, Debug)]
+pub struct NewSession<'a> {
+    /// Hash of the token given to the browser.
+    pub token_hash: &'a TokenHash,
+    /// Its id.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// The organization opened last.
+    pub organization: Option<OrganizationId>,
+    /// When the person signed in.
+    pub created_at: Timestamp,
+    /// The client's network address.
+    pub address: &'a str,
+    /// The client's `User-Agent`, shortened.
+    pub agent: &'a str,
+}
+
+/// Adds a session.
+pub fn insert(conn: &mut Conn, new: &NewSession<'_>, now: Timestamp) -> Result<()> {
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::token_hash.eq(&new.token_hash[..]),
+            sessions::id.eq(new.id),
+            sessions::account_id.eq(new.account),
+            sessions::organization_id.eq(new.organization),
+            sessions::created_at.eq(new.created_at),
+            sessions::last_seen_at.eq(now),
+            sessions::address.eq(new.address),
+            sessions::agent.eq(new.agent),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A membership of the visitor, for the switcher and for the page they are on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Its part of the address.
+    pub slug: String,
+    /// What it is called.
+    pub name: String,
+    /// How many members it has.
+    pub member_count: i32,
+    /// The visitor's role there.
+    pub role: Role,
+    /// When the visitor last used it.
+    pub last_active_at: Option<Timestamp>,
+}
+
+type Row = (
+    (
+        SessionId,
+        Timestamp,
+        Timestamp,
+        Option<Timestamp>,
+        Option<OrganizationId>,
+    ),
+    (AccountId, String, String, String, Option<Timestamp>),
+    Option<(OrganizationId, String, String, i32)>,
+    Option<(Role, Option<Timestamp>)>,
+);
+
+/// Who holds this token, and all their memberships, by name of the organization: one query answers who and where.
+/// `None` for a token without a row and for a session that has ended.
+pub fn visitor(
+    conn: &mut Conn,
+    token: &TokenHash,
+    now: Timestamp,
+) -> Result<Option<(Session, Vec<Place>)>> {
+    let rows = sessions::table
+        .inner_join(accounts::table)
+        .left_join(memberships::table.on(memberships::account_id.eq(sessions::account_id)))
+        .left_join(
+            organizations::table.on(organizations::id
+                .nullable()
+                .eq(memberships::organization_id.nullable())),
+        )
+        .filter(sessions::token_hash.eq(&token[..]))
+        .select((
+            (
+                sessions::id,
+                sessions::created_at,
+                sessions::last_seen_at,
+                sessions::ends_at,
+                sessions::organization_id,
+            ),
+            (
+                accounts::id,
+                accounts::email,
+                accounts::email_key,
+                accounts::name,
+                accounts::verified_at,
+            ),
+            (
+                organizations::id,
+                organizations::slug,
+                organizations::name,
+                organizations::member_count,
+            )
+                .nullable(),
+            (memberships::role, memberships::last_active_at).nullable(),
+        ))
+        .load::<Row>(conn)?;
+    let mut visitor = None;
+    let mut places = Vec::with_capacity(rows.len());
+    for (
+        (id, created_at, last_seen_at, ends_at, current),
+        (account, email, key, name, verified_at),
+        at,
+        as_role,
+    ) in rows
+    {
+        if !session::alive(created_at, last_seen_at, now) || ends_at.is_some_and(|end| now >= end) {
+            return Ok(None);
+        }
+        if let (Some((organization, slug, name, member_count)), Some((role, last_active_at))) =
+            (at, as_role)
+        {
+            places.push(Place {
+                organization,
+                slug,
+                name,
+                member_count,
+                role,
+                last_active_at,
+            });
+        }
+        if visitor.is_none() {
+            let account = Account {
+                id: account,
+                email: EmailAddress::from_stored(email, key),
+                name,
+                verified_at,
+            };
+            visitor = Some(Session {
+                id,
+                account,
+                created_at,
+                last_seen_at,
+                organization: current,
+            });
+        }
+    }
+    places
+        .sort_by(|a, b| (a.name.as_str(), a.organization).cmp(&(b.name.as_str(), b.organization)));
+    Ok(visitor.map(|visitor| (visitor, places)))
+}
+
+/// Notes that a session was used. Of many requests at once only one writes.
+pub fn touch(conn: &mut Conn, id: SessionId, now: Timestamp, older_than: Timestamp) -> Result<()> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::id.eq(id))
+            .filter(sessions::last_seen_at.le(older_than)),
+    )
+    .set(sessions::last_seen_at.eq(now))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Remembers the organization opened last.
+pub fn set_organization(
+    conn: &mut Conn,
+    id: SessionId,
+    organization: OrganizationId,
+) -> Result<()> {
+    diesel::update(sessions::table.filter(sessions::id.eq(id)))
+        .set(sessions::organization_id.eq(organization))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Gives a session's older tokens their last minute; a newer row with the same id follows.
+pub fn set_ending(conn: &mut Conn, id: SessionId, ends_at: Timestamp) -> Result<()> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::id.eq(id))
+            .filter(sessions::ends_at.is_null()),
+    )
+    .set(sessions::ends_at.eq(ends_at))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Ends a session, with every token it has.
+pub fn delete(conn: &mut Conn, id: SessionId) -> Result<()> {
+    diesel::delete(sessions::table.filter(sessions::id.eq(id))).execute(conn)?;
+    Ok(())
+}
+
+/// Ends every session of an account but one.
+pub fn delete_others(conn: &mut Conn, account: AccountId, keep: Option<SessionId>) -> Result<()> {
+    let all = diesel::delete(sessions::table.filter(sessions::account_id.eq(account)));
+    match keep {
+        Some(id) => all.filter(sessions::id.ne(id)).execute(conn)?,
+        None => all.execute(conn)?,
+    };
+    Ok(())
+}
+
+/// Notes that a session, and the membership it was used for, were active: one transaction of its own, after the page.
+pub async fn touch_all(
+    db: &super::Db,
+    id: SessionId,
+    account: AccountId,
+    organization: Option<OrganizationId>,
+    current: Option<OrganizationId>,
+    now: Timestamp,
+    older_than: Timestamp,
+) -> Result<()> {
+    db.write(move |conn| {
+        touch(conn, id, now, older_than)?;
+        if let Some(organization) = organization {
+            super::memberships::touch(conn, organization, account, now, older_than)?;
+            if current != Some(organization) {
+                set_organization(conn, id, organization)?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,230 @@
+//! Forms: a POST with its form token, read within limits.
+
+use super::{
+    csrf::{self, Seed},
+    error::Problem,
+    visit::{Seen, Visit},
+};
+use crate::{
+    actions::{Actor, Client, Failure, Run},
+    domain::refusal::Refusal,
+};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, mime, web::BytesMut};
+use futures_util::{StreamExt as _, future::LocalBoxFuture};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// Longest form, in bytes: a hundred addresses and a note fit several times over.
+const LONGEST: usize = 64 * 1024;
+/// How long a body may take. actix itself would wait for ever.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// A form that one of our own pages sent; its token is checked with the session, in the action's transaction.
+pub struct Post<T> {
+    /// The fields.
+    pub form: T,
+    /// Who sent it.
+    pub visit: Visit,
+    /// Whether the answer should be JSON.
+    pub wants_json: bool,
+    sent_token: String,
+}
+
+/// The field every form has. It is read before the others, by [`Post`] itself.
+pub type FormToken = serde::de::IgnoredAny;
+
+/// A form of one button.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Button {
+    #[serde(rename = "csrf")]
+    _csrf: FormToken,
+}
+
+#[derive(Deserialize)]
+struct TokenOnly {
+    #[serde(default)]
+    csrf: String,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Post<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let visit = Visit::of(&request)?;
+            if !csrf::same_origin(&request, &visit.app.site.public_url) {
+                return Err(Problem::Forged);
+            }
+            let is_form = request
+                .headers()
+                .get(header::CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok())
+                .and_then(|value| value.parse::<mime::Mime>().ok())
+                .is_some_and(|kind| {
+                    kind.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str()
+                });
+            if !is_form {
+                return Err(Problem::UnsupportedType);
+            }
+            let body = tokio::time::timeout(BODY_TIME, read(&mut payload))
+                .await
+                .map_err(|_| Problem::TooSlow)??;
+            let TokenOnly { csrf: sent_token } = parse(&body)?;
+            Ok(Self {
+                form: parse(&body)?,
+                wants_json: wants_json(&request),
+                visit,
+                sent_token,
+            })
+        })
+    }
+}
+
+async fn read(payload: &mut Payload) -> Result<BytesMut, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Problem::BadForm(error.to_string()))?;
+        if body.len() + chunk.len() > LONGEST {
+            return Err(Problem::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_html_form::from_bytes(body).map_err(|error| Problem::BadForm(error.to_string()))
+}
+
+/// Whether a program rather than a page asks.
+pub(super) fn wants_json(request: &HttpRequest) -> bool {
+    request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value.starts_with("application/json") || value.starts_with("application/problem+json")
+        })
+}
+
+/// What a transaction says besides its own answer: the form was not ours, so nothing was done.
+enum Checked<T> {
+    Done(T),
+    Forged,
+}
+
+impl<T> Post<T> {
+    /// Runs an action as the person who is signed in: session, form token and action in one transaction.
+    ///
+    /// # Errors
+    /// [`Failure::SignedOut`], [`Problem::Forged`] and what the action answers.
+    pub async fn act<R: Send + 'static>(
+        &self,
+        action: impl Fn(&mut Run<'_>, &Actor) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Problem> {
+        self.act_as_anyone(move |run, actor, _| action(run, actor.ok_or(Failure::SignedOut)?))
+            .await
+    }
+
+    /// Runs an action for whoever it is, signed in or not.
+    ///
+    /// # Errors
+    /// [`Problem::Forged`] and what the action answers.
+    pub async fn act_as_anyone<R: Send + 'static>(
+        &self,
+        action: impl Fn(&mut Run<'_>, Option<&Actor>, &Client) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Problem> {
+        let (token, client, sent) = (
+            self.visit.token().cloned(),
+            self.visit.client.clone(),
+            self.sent_token.clone(),
+        );
+        let form_key = self.visit.app.site.form_key;
+        let checked = self
+            .visit
+            .app
+            .act(move |run| {
+                let seen = Seen::look(run.db, token.as_ref(), run.now)?;
+                let seed = match (&seen.session, &token) {
+                    (Some(session), _) => Seed::Session(session.id),
+                    (None, Some(token)) => Seed::Browser(token.clone()),
+                    (None, None) => return Ok(Checked::Forged),
+                };
+                if !csrf::matches(&form_key, &seed, &sent) {
+                    return Ok(Checked::Forged);
+                }
+                let actor = seen.session.map(|session| Actor {
+                    session,
+                    client: client.clone(),
+                });
+                action(run, actor.as_ref(), &client).map(Checked::Done)
+            })
+            .await?;
+        match checked {
+            Checked::Done(answer) => Ok(answer),
+            Checked::Forged => Err(Problem::Forged),
+        }
+    }
+}
+
+/// A path on this site to go to after signing in: a single slash, and still ours when a browser reads it. Anything
+/// else is dropped (open redirects, `//evil.test`, control characters).
+pub(super) fn safe_next(next: &str) -> Option<String> {
+    if !next.starts_with('/')
+        || next.starts_with("//")
+        || next.starts_with("/\\")
+        || next.chars().any(char::is_control)
+    {
+        return None;
+    }
+    let base = url::Url::parse("http://roster.invalid").ok()?;
+    let url = base.join(next).ok()?;
+    if url.host_str() != Some("roster.invalid") || url.scheme() != "http" {
+        return None;
+    }
+    let mut path = url.path().to_owned();
+    if let Some(query) = url.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    (!path.starts_with("//")).then_some(path)
+}
+
+/// Splits a refusal that a form shows at its own place from every other problem.
+pub(super) fn refused<T>(answer: Result<T, Problem>) -> Result<Result<T, Refusal>, Problem> {
+    match answer {
+        Ok(done) => Ok(Ok(done)),
+        Err(Problem::Failure(Failure::Refused(refusal))) => Ok(Err(refusal)),
+        Err(other) => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_stays_on_this_site() {
+        assert_eq!(
+            safe_next("/orgs/acme?x=1").as_deref(),
+            Some("/orgs/acme?x=1")
+        );
+        assert_eq!(safe_next("/").as_deref(), Some("/"));
+        for bad in [
+            "",
+            "orgs",
+            "//evil.test",
+            "/\\evil.test",
+            "https://evil.test",
+            "/a\r\nSet-Cookie: x",
+            "/\t/evil.test",
+            "/..//evil.test",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(safe_next(bad), None, "{bad:?}");
+        }
+    }
+}

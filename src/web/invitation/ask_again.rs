@@ -1,0 +1,33 @@
+//! **Ask for a new invitation**: the inviter is told, at most once a day (R-ACC-7).
+
+use super::{named, or_dead};
+use crate::{
+    actions,
+    web::{
+        error::Problem,
+        form::{Button, Post},
+        page::Banner,
+        urls,
+    },
+};
+use actix_web::{HttpResponse, web::Path};
+
+/// `POST /accept-invitation/{token}/ask-again`
+pub(in crate::web) async fn ask_again(
+    post: Post<Button>,
+    token: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let answer = try_ask_again(&post, &token).await;
+    or_dead(&post.visit, &token, answer).await
+}
+
+async fn try_ask_again(post: &Post<Button>, token: &str) -> Result<HttpResponse, Problem> {
+    let (id, _) = named(&post.visit.app, token)?;
+    post.act_as_anyone(move |run, _, client| actions::invitees::ask_again(run, client, id))
+        .await?;
+    let banner =
+        Banner::done("We told the person who invited you that you'd like a new invitation.");
+    Ok(post
+        .visit
+        .see_other_saying(urls::accept_invitation(token), &banner))
+}

@@ -1,0 +1,145 @@
+//! The invitation page: what the holder of a link sees, and can do.
+
+pub(super) mod accept;
+pub(super) mod ask_again;
+pub(super) mod reject;
+pub(super) mod show;
+pub(super) mod sign_up;
+pub(super) mod switch_account;
+
+use super::{
+    app::App,
+    error::{self, Problem},
+    page::{self, Cx, WayOn},
+    urls,
+    visit::{Seen, Visit},
+};
+use crate::{
+    actions::Failure,
+    domain::{ids::InvitationId, invitation::Welcome, refusal::Refusal},
+    link::Purpose,
+    store::{self, Conn, deliveries::About},
+};
+use actix_web::{HttpResponse, http::header};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "invitation/dead.html")]
+struct Dead<'a> {
+    cx: &'a Cx,
+    icon: &'static str,
+    heading: String,
+    body: String,
+    way_on: Option<WayOn>,
+}
+
+#[derive(Template)]
+#[template(path = "invitation/wrong_account.html")]
+struct WrongAccount<'a> {
+    cx: &'a Cx,
+    url: String,
+    sent_to: String,
+}
+
+/// The invitation a link names: its token was made by us, for this purpose. What it is worth is decided later.
+fn named(app: &App, token: &str) -> Result<(InvitationId, i32), Refusal> {
+    let read = app
+        .means
+        .links
+        .read(Purpose::Invitation, token)
+        .ok_or(Refusal::LinkUnknown)?;
+    Ok((InvitationId(read.id), read.version))
+}
+
+/// What a link leads to, for whoever looks.
+struct Looked {
+    about: About,
+    welcome: Result<Welcome, Refusal>,
+}
+
+fn look(
+    conn: &mut Conn,
+    seen: &Seen,
+    (id, version): (InvitationId, i32),
+) -> Result<Looked, Failure> {
+    let found = store::invitations::find_by_id(conn, id)?.filter(|it| it.link_version == version);
+    let found = found.ok_or(Refusal::LinkUnknown)?;
+    let about =
+        store::deliveries::about(conn, found.organization, id)?.ok_or(Refusal::LinkUnknown)?;
+    if about.deleted {
+        return Err(Refusal::OrganizationDeleted.into());
+    }
+    let member = seen
+        .places
+        .iter()
+        .any(|place| place.organization == found.organization);
+    let viewer = seen
+        .session
+        .as_ref()
+        .map(|session| (&session.account.email, member));
+    let welcome = about.invitation.welcome(viewer, seen.now);
+    Ok(Looked { about, welcome })
+}
+
+/// Shows a refusal as the page of a dead link, and lets every other problem be.
+async fn or_dead(
+    visit: &Visit,
+    token: &str,
+    answer: Result<HttpResponse, Problem>,
+) -> Result<HttpResponse, Problem> {
+    match answer {
+        Err(Problem::Failure(Failure::Refused(refusal))) => dead(visit, token, refusal).await,
+        answer => answer,
+    }
+}
+
+/// The page of a link that cannot be used (now, or by this visitor): its own words, status and next step (R-ACC-7).
+async fn dead(visit: &Visit, token: &str, refusal: Refusal) -> Result<HttpResponse, Problem> {
+    let (seen, ()) = visit.anyone(None, |_, _| Ok(())).await?;
+    let explained = error::explain(&refusal.clone().into(), Some(seen.now));
+    let url = urls::accept_invitation(token);
+    if let Refusal::WrongAccount { invited, .. } = refusal {
+        let cx = visit.frame(&seen, "invitation/wrong_account", "Another address");
+        return page::html(
+            explained.status,
+            &WrongAccount {
+                cx: &cx,
+                url,
+                sent_to: invited,
+            },
+        );
+    }
+    let (icon, way_on) = match refusal {
+        Refusal::LinkExpired(_) => (
+            "hourglass",
+            Some(WayOn::post(
+                "Ask for a new invitation",
+                format!("{url}/ask-again"),
+            )),
+        ),
+        Refusal::LinkRejected => ("circle-x", None),
+        Refusal::LinkUsed if seen.session.is_some() => {
+            ("check", Some(WayOn::to("Your organizations", "/")))
+        }
+        Refusal::LinkUsed => ("check", Some(WayOn::to("Sign in", urls::SIGN_IN))),
+        Refusal::LinkReplaced => ("mail", None),
+        Refusal::LinkUnknown => ("search", None),
+        Refusal::AskedAlready(_) => ("clock", None),
+        _ => ("ban", None),
+    };
+    let cx = visit.frame(&seen, "invitation/dead", "Invitation");
+    let page = Dead {
+        cx: &cx,
+        icon,
+        heading: explained.title,
+        body: explained.advice,
+        way_on,
+    };
+    let mut response = page::html(explained.status, &page)?;
+    if let Some(seconds) = explained.retry_after {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}

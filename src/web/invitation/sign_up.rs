@@ -1,0 +1,92 @@
+//! **Create account and join**: account, membership and session in one POST (R-ACC-2).
+
+use super::{
+    accept::welcome,
+    named, or_dead,
+    show::{self, SignUpHalf},
+};
+use crate::{
+    actions,
+    domain::{refusal::Refusal, text::PersonName},
+    web::{
+        account::sign_up::new_hash,
+        error::{self, Problem},
+        form::{FormToken, Post, refused},
+        urls,
+    },
+};
+use actix_web::{HttpResponse, http::StatusCode, web::Path};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The sign-up half of the invitation page. The address is the invitation's: there is no field for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web) struct Fields {
+    #[serde(rename = "csrf")]
+    _csrf: FormToken,
+    name: String,
+    password: SecretString,
+}
+
+/// `POST /accept-invitation/{token}/sign-up`
+pub(in crate::web) async fn sign_up(
+    post: Post<Fields>,
+    token: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let answer = try_sign_up(&post, &token).await;
+    or_dead(&post.visit, &token, answer).await
+}
+
+async fn try_sign_up(post: &Post<Fields>, token: &str) -> Result<HttpResponse, Problem> {
+    let (id, _) = named(&post.visit.app, token)?;
+    let begun = post
+        .act_as_anyone(move |run, actor, client| match actor {
+            Some(_) => Ok(None),
+            None => actions::invitees::begin_sign_up(run, client, id).map(Some),
+        })
+        .await?;
+    let Some(email) = begun else {
+        // Somebody is signed in: the invitation page says what that means for them.
+        return Ok(post.visit.see_other(urls::accept_invitation(token)));
+    };
+    let name = PersonName::parse(&post.form.name);
+    let about = vec![post.form.name.clone(), email.shown().to_owned()];
+    let strength = post
+        .visit
+        .app
+        .hasher
+        .strength_bounded(post.form.password.clone(), about)
+        .await?;
+    let name = match (name, strength) {
+        (Ok(name), Ok(())) => name,
+        (name, strength) => {
+            let half = SignUpHalf {
+                name: post.form.name.clone(),
+                name_error: name.err().map(|fault| fault.to_string()),
+                password_error: strength.err().map(|weak| weak.to_string()),
+                problem: None,
+            };
+            return show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, half).await;
+        }
+    };
+    let hash = new_hash(&post.visit, post.form.password.clone()).await?;
+    let joined = post
+        .act_as_anyone(move |run, _, client| {
+            actions::invitees::sign_up_and_join(run, client, id, &name, &hash)
+        })
+        .await;
+    match refused(joined)? {
+        Ok(joined) => Ok(welcome(&post.visit, &joined)),
+        Err(refusal @ Refusal::CannotSignUp) => {
+            let explained = error::explain(&refusal.into(), None);
+            let half = SignUpHalf {
+                name: post.form.name.clone(),
+                problem: Some(explained.advice),
+                ..SignUpHalf::default()
+            };
+            show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, half).await
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}

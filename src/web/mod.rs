@@ -1,0 +1,95 @@
+//! Screens. This file is the table of addresses; everything else lives in the room its name says.
+
+mod account;
+pub mod app;
+mod csrf;
+pub mod error;
+mod form;
+mod health;
+mod invitation;
+pub mod log;
+mod organization;
+pub mod page;
+mod static_files;
+mod team;
+pub mod urls;
+pub mod visit;
+
+use actix_web::{
+    guard,
+    http::Method,
+    web::{ServiceConfig, resource, route, to},
+};
+
+/// A GET is also there for HEAD.
+macro_rules! route {
+    (GET, $handler:path) => {
+        route()
+            .guard(guard::Any(guard::Get()).or(guard::Head()))
+            .to($handler)
+    };
+    ($method:ident, $handler:path) => {
+        route().method(Method::$method).to($handler)
+    };
+}
+
+macro_rules! routes {
+    ($($path:literal => $($method:ident $handler:path),+;)+) => {
+        /// Every route: method and address, in the order of the table. The golden table of routes and roles is
+        /// checked against it.
+        pub const ROUTES: &[(&str, &str)] = &[$($((stringify!($method), $path),)+)+];
+
+        /// Registers every route. Unknown methods get 405, unknown addresses 404.
+        pub fn configure(services: &mut ServiceConfig) {
+            $(services.service(resource($path)$(.route(route!($method, $handler)))+.default_service(to(error::wrong_method)));)+
+        }
+    };
+}
+
+routes! {
+    "/" => GET account::home::show;
+    "/sign-up" => GET account::sign_up::show, POST account::sign_up::sign_up;
+    "/sign-in" => GET account::sign_in::show, POST account::sign_in::sign_in;
+    "/sign-out" => POST account::sign_out::sign_out;
+
+    "/accept-invitation/{token}" => GET invitation::show::show;
+    "/accept-invitation/{token}/accept" => POST invitation::accept::accept;
+    "/accept-invitation/{token}/reject" => GET invitation::reject::show, POST invitation::reject::reject;
+    "/accept-invitation/{token}/sign-up" => POST invitation::sign_up::sign_up;
+    "/accept-invitation/{token}/switch-account" => POST invitation::switch_account::switch_account;
+    "/accept-invitation/{token}/ask-again" => POST invitation::ask_again::ask_again;
+
+    "/orgs/{org}" => GET organization::home::show;
+    "/orgs/{org}/settings" => GET organization::home::settings;
+    "/orgs/{org}/settings/roles" => GET team::roles::show;
+    "/orgs/{org}/settings/team" => GET team::members::list;
+    "/orgs/{org}/settings/team/invite" => GET team::invite::show, POST team::invite::invite;
+    "/orgs/{org}/settings/team/invitations" => GET team::invitations::list;
+    "/orgs/{org}/settings/team/invitations/{id}" => GET team::invitation::show;
+    "/orgs/{org}/settings/team/invitations/{id}/resend" => POST team::invitation::resend;
+    "/orgs/{org}/settings/team/invitations/{id}/link" => POST team::invitation::copy_link;
+    "/orgs/{org}/settings/team/invitations/{id}/role" => GET team::invitation::role, POST team::invitation::change_role;
+    "/orgs/{org}/settings/team/invitations/{id}/revoke" => GET team::invitation::confirm_revoke, POST team::invitation::revoke;
+
+    "/livez" => GET health::livez;
+    "/readyz" => GET health::readyz;
+    "/favicon.ico" => GET static_files::favicon;
+    "/static/{file:.*}" => GET static_files::show;
+}
+
+/// Headers of every answer that does not set them itself (the content security policy among them).
+pub const HEADERS: [(&str, &str); 7] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    // `no-referrer` would make browsers send `Origin: null` with our own forms.
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("x-robots-tag", "noindex"),
+    // Pages show people and hold form tokens: the back button after signing out must ask us again.
+    ("cache-control", "no-store"),
+];

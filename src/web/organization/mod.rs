@@ -1,0 +1,3 @@
+//! Pages of an organization as a whole.
+
+pub(super) mod home;

@@ -1,0 +1,536 @@
+//! What every page is made of: the visitor's frame, small views of dates and badges, the answer itself.
+
+use super::{error::Problem, static_files};
+use crate::domain::{
+    delivery::DeliveryState, invitation::Standing, policy::Permission, role::InvitableRole,
+    role::Role, time::Timestamp,
+};
+use actix_web::{HttpResponse, http::StatusCode, http::header::ContentType};
+use askama::Template;
+use serde::{Deserialize, Serialize};
+use time::Duration;
+
+/// The hashed address of a static file. Templates call it by this name.
+pub fn asset(name: &str) -> &'static str {
+    static_files::url(name)
+}
+
+/// What every page knows of its visitor. The templates' `cx`.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    /// The form token.
+    pub csrf: String,
+    /// What the last POST did.
+    pub banner: Option<Banner>,
+    /// Who is signed in.
+    pub me: Option<Me>,
+    /// The organization this page is about.
+    pub org: Option<Here>,
+    /// Every organization of the visitor.
+    pub organizations: Vec<OrgLink>,
+    /// Whether letters can be sent.
+    pub mail_ready: bool,
+    /// The handler and template of this page.
+    pub screen: &'static str,
+    /// The page's own word in the title.
+    pub title: String,
+}
+
+impl Cx {
+    /// The frame of a page for nobody in particular, with no form on it.
+    pub fn anonymous(screen: &'static str, title: String) -> Self {
+        Self {
+            csrf: String::new(),
+            banner: None,
+            me: None,
+            org: None,
+            organizations: Vec::new(),
+            mail_ready: true,
+            screen,
+            title,
+        }
+    }
+}
+
+/// One message at the top of the next page.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Banner {
+    /// `ok`, `warn` or `err`.
+    pub kind: String,
+    /// Its lines.
+    pub lines: Vec<String>,
+}
+
+impl Banner {
+    /// Something was done.
+    pub fn done(line: impl Into<String>) -> Self {
+        Self {
+            kind: "ok".to_owned(),
+            lines: vec![line.into()],
+        }
+    }
+}
+
+/// The person who is signed in.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// For the round picture.
+    pub initials: String,
+}
+
+/// The organization a page is about, and the visitor's role in it.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// Its part of the address.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// The visitor's role.
+    pub role: Role,
+}
+
+/// A line of the organization switcher.
+#[derive(Clone, Debug)]
+pub struct OrgLink {
+    /// Its part of the address.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// The visitor's role there.
+    pub role_label: String,
+    /// Whether this is where they are.
+    pub current: bool,
+}
+
+/// A moment: machine-readable, relative and absolute.
+#[derive(Clone, Debug)]
+pub struct When {
+    /// RFC 3339.
+    pub datetime: String,
+    /// "3 days ago", "in 4 days".
+    pub relative: String,
+    /// "25 Nov 2026, 09:12 UTC".
+    pub absolute: String,
+}
+
+impl When {
+    /// `at`, seen from `now`.
+    pub fn new(at: Timestamp, now: Timestamp) -> Self {
+        let utc = at.utc();
+        Self {
+            datetime: format!(
+                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+                utc.year(),
+                u8::from(utc.month()),
+                utc.day(),
+                utc.hour(),
+                utc.minute(),
+                utc.second()
+            ),
+            relative: relative(at, now),
+            absolute: at.date_and_time(),
+        }
+    }
+}
+
+/// "just now", "5 minutes ago", "in 4 days".
+pub fn relative(at: Timestamp, now: Timestamp) -> String {
+    let ahead = at > now;
+    let distance = if ahead { at.since(now) } else { now.since(at) };
+    let (count, unit) = coarse(distance, ahead);
+    let plural = if count == 1 { "" } else { "s" };
+    match (count, ahead) {
+        (0, _) => "just now".to_owned(),
+        (_, true) => format!("in {count} {unit}{plural}"),
+        (_, false) => format!("{count} {unit}{plural} ago"),
+    }
+}
+
+/// The largest unit that fits. What lies ahead is rounded to the nearest, so that a fresh week says 7 days.
+fn coarse(distance: Duration, ahead: bool) -> (i64, &'static str) {
+    let round = |unit: i64| (distance.whole_seconds() + if ahead { unit / 2 } else { 0 }) / unit;
+    let seconds = distance.whole_seconds();
+    match seconds {
+        0..60 if ahead => (seconds.max(1), "second"),
+        0..60 => (0, "second"),
+        60..3570 => (round(60), "minute"),
+        3570..84_600 => (round(3600).max(1), "hour"),
+        84_600..2_592_000 => (round(86_400).max(1), "day"),
+        2_592_000..31_536_000 => (round(2_592_000), "month"),
+        _ => (round(31_536_000), "year"),
+    }
+}
+
+/// A duration in words: "7 days", "90 minutes".
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.whole_seconds();
+    let (count, unit) = [(86_400, "day"), (3600, "hour"), (60, "minute")]
+        .into_iter()
+        .find(|(length, _)| seconds >= *length && seconds % length == 0)
+        .map_or((seconds, "second"), |(length, unit)| {
+            (seconds / length, unit)
+        });
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A time to wait, short: "40 s", "3 min", "2 h".
+pub fn wait(until: Timestamp, now: Timestamp) -> String {
+    match retry_after(until, now) {
+        seconds @ 0..=120 => format!("{seconds} s"),
+        seconds @ 121..=7200 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
+/// Whole seconds until `until`, at least one: the value of `Retry-After`.
+pub fn retry_after(until: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(until.since(now).whole_milliseconds())
+        .unwrap_or(0)
+        .div_ceil(1000)
+        .max(1)
+}
+
+/// A badge of a delivery: icon and word, and the reason where there is one (UI rule 7).
+#[derive(Clone, Debug)]
+pub struct DeliveryView {
+    /// The word.
+    pub word: &'static str,
+    /// Its colour.
+    pub class: &'static str,
+    /// Its icon.
+    pub icon: &'static str,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl DeliveryView {
+    /// How a delivery in `state` shows (R-INV-9).
+    pub fn new(state: DeliveryState, reason: Option<String>) -> Self {
+        let (word, class, icon) = match state {
+            DeliveryState::Sent => ("Sent", "ok", "circle-check"),
+            DeliveryState::Failed => ("Failed", "err", "circle-alert"),
+            DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Handing => {
+                ("Pending", "warn", "clock")
+            }
+            DeliveryState::Unknown => ("Unknown", "warn", "circle-question-mark"),
+            DeliveryState::NotEmailed | DeliveryState::Dropped => {
+                ("Not emailed", "neutral", "link")
+            }
+        };
+        Self {
+            word,
+            class,
+            icon,
+            reason,
+        }
+    }
+}
+
+/// A badge of an invitation.
+#[derive(Clone, Debug)]
+pub struct StateView {
+    /// The word.
+    pub word: &'static str,
+    /// Its colour.
+    pub class: &'static str,
+    /// Its icon.
+    pub icon: &'static str,
+}
+
+impl StateView {
+    /// How an invitation of this standing shows. One that was replaced had expired before.
+    pub const fn new(standing: Standing) -> Self {
+        let (word, class, icon) = match standing {
+            Standing::Pending => ("Pending", "warn", "clock"),
+            Standing::Accepted => ("Accepted", "ok", "circle-check"),
+            Standing::Rejected => ("Rejected", "neutral", "circle-x"),
+            Standing::Expired | Standing::Superseded => ("Expired", "neutral", "hourglass"),
+            Standing::Revoked => ("Revoked", "neutral", "ban"),
+        };
+        Self { word, class, icon }
+    }
+}
+
+/// Somebody who can help, by name and role.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Helper {
+    /// Their name.
+    pub name: String,
+    /// Their role.
+    pub role_label: String,
+    /// Whether that is the visitor.
+    pub you: bool,
+}
+
+/// A way on from a page that could not do what was asked.
+#[derive(Clone, Debug)]
+pub struct WayOn {
+    /// The button's words.
+    pub label: String,
+    /// Where it leads.
+    pub url: String,
+    /// A form instead of a link.
+    pub post: bool,
+}
+
+impl WayOn {
+    /// A link.
+    pub fn to(label: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            url: url.into(),
+            post: false,
+        }
+    }
+
+    /// A form.
+    pub fn post(label: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            post: true,
+            ..Self::to(label, url)
+        }
+    }
+}
+
+/// An option of a filter.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Its value in the address.
+    pub value: &'static str,
+    /// Its words.
+    pub label: &'static str,
+    /// Whether it is chosen.
+    pub chosen: bool,
+}
+
+/// A radio card.
+#[derive(Clone, Debug)]
+pub struct RoleChoice {
+    /// The form's value.
+    pub value: &'static str,
+    /// The role's name.
+    pub label: &'static str,
+    /// What it means.
+    pub describe: &'static str,
+    /// Whether it is chosen.
+    pub checked: bool,
+}
+
+/// The cards of the roles that can be invited.
+pub fn role_choices(chosen: Option<InvitableRole>) -> Vec<RoleChoice> {
+    InvitableRole::ALL
+        .into_iter()
+        .map(|role| RoleChoice {
+            value: role.as_str(),
+            label: role.label(),
+            describe: role.describe(),
+            checked: chosen == Some(role),
+        })
+        .collect()
+}
+
+/// Which part of a list is shown, and the ways to the parts next to it.
+#[derive(Clone, Debug)]
+pub struct Pager {
+    /// "Showing 1–25 of 312 members".
+    pub line: String,
+    /// The page before.
+    pub previous: Option<String>,
+    /// The page after.
+    pub next: Option<String>,
+}
+
+/// How far a filtered list is counted: beyond it the page says "more than" (an exact count of a large organization
+/// would cost more than the page).
+pub const COUNT_LIMIT: i64 = 1000;
+
+/// "Showing 1–50 of 312 members", "Showing 51–100 of more than 1,000 members".
+pub fn result_line(
+    first: i64,
+    shown: usize,
+    total: i64,
+    exact: bool,
+    one: &str,
+    many: &str,
+) -> String {
+    let shown = i64::try_from(shown).unwrap_or(0);
+    let noun = if total == 1 && exact { one } else { many };
+    let total = if exact {
+        thousands(total)
+    } else {
+        format!("more than {}", thousands(COUNT_LIMIT))
+    };
+    if shown == 0 {
+        return format!("Showing none of {total} {noun}");
+    }
+    format!(
+        "Showing {}–{} of {total} {noun}",
+        thousands(first),
+        thousands(first + shown - 1)
+    )
+}
+
+/// A count that stops at [`COUNT_LIMIT`]: "312", "1,000+".
+pub fn up_to_limit(count: i64) -> String {
+    if count > COUNT_LIMIT {
+        format!("{}+", thousands(COUNT_LIMIT))
+    } else {
+        thousands(count)
+    }
+}
+
+/// Cuts the row too many that was read to learn whether there is another page, and answers whether there is.
+pub fn cut<T>(rows: &mut Vec<T>, most: i64, backwards: bool) -> bool {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    if more && backwards {
+        rows.remove(0);
+    } else if more {
+        rows.truncate(most);
+    }
+    more
+}
+
+/// The number of a page's first row: what its address says, for show only.
+pub fn first_number(from: Option<i64>, at_the_top: bool) -> i64 {
+    if at_the_top {
+        1
+    } else {
+        from.unwrap_or(1).clamp(1, 100_000_000)
+    }
+}
+
+/// 12345 → "12,345".
+pub fn thousands(number: i64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + 4);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Up to two letters for the round picture.
+pub fn initials(name: &str) -> String {
+    let mut words = name.split_whitespace();
+    let first = words.next().and_then(|word| word.chars().next());
+    let last = words.next_back().and_then(|word| word.chars().next());
+    first
+        .into_iter()
+        .chain(last)
+        .flat_map(char::to_uppercase)
+        .collect()
+}
+
+/// What a role can do, as sentences for the home page: the labels of the policy itself.
+pub fn can_do(role: Role) -> Vec<String> {
+    Permission::ALL
+        .into_iter()
+        .filter(|permission| crate::domain::policy::allows(role, *permission))
+        .map(|permission| capitalized(permission.label()))
+        .collect()
+}
+
+/// First letter upper-case.
+pub fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
+/// "a", "a or b", "a, b or c".
+pub fn or_list<T: AsRef<str>>(items: &[T]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.as_ref().to_owned(),
+        [most @ .., last] => {
+            let most: Vec<&str> = most.iter().map(AsRef::as_ref).collect();
+            format!("{} or {}", most.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// A rendered page.
+///
+/// # Errors
+/// A template that cannot render: a defect.
+pub fn html(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
+    let body = template
+        .render()
+        .map_err(|error| Problem::broken(format!("cannot render: {error}")))?;
+    Ok(HttpResponse::build(status)
+        .content_type(ContentType::html())
+        .body(body))
+}
+
+/// [`html`] with status 200.
+///
+/// # Errors
+/// As [`html`].
+pub fn ok(template: &impl Template) -> Result<HttpResponse, Problem> {
+    html(StatusCode::OK, template)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_times() {
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        for (seconds, words) in [
+            (0, "just now"),
+            (-59, "just now"),
+            (-60, "1 minute ago"),
+            (-7200, "2 hours ago"),
+            (-86_400 * 3, "3 days ago"),
+            (604_800, "in 7 days"),
+            (604_700, "in 7 days"),
+            (345_600, "in 4 days"),
+            (5, "in 5 seconds"),
+            (3599, "in 1 hour"),
+        ] {
+            assert_eq!(
+                relative(now.plus(Duration::seconds(seconds)), now),
+                words,
+                "{seconds}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_and_numbers() {
+        assert_eq!(in_words(Duration::days(7)), "7 days");
+        assert_eq!(in_words(Duration::hours(36)), "36 hours");
+        assert_eq!(in_words(Duration::seconds(61)), "61 seconds");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(initials("Grace Brewster Hopper"), "GH");
+        assert_eq!(initials("zoë"), "Z");
+        assert_eq!(or_list(&["a", "b", "c"]), "a, b or c");
+        assert_eq!(
+            result_line(51, 50, 312, true, "member", "members"),
+            "Showing 51–100 of 312 members"
+        );
+        assert_eq!(
+            result_line(1, 1, 1, true, "member", "members"),
+            "Showing 1–1 of 1 member"
+        );
+    }
+
+    #[test]
+    fn waiting_is_rounded_up() {
+        let now = Timestamp::from_micros(0);
+        assert_eq!(wait(now.plus(Duration::milliseconds(39_001)), now), "40 s");
+        assert_eq!(retry_after(now, now), 1);
+        assert_eq!(wait(now.plus(Duration::hours(3)), now), "3 h");
+    }
+}

@@ -1,0 +1,132 @@
+//! CSS, script and icons: compiled in, named by their content, compressed once, kept by browsers for a year.
+
+use super::error::Problem;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web::{Bytes, Path},
+};
+use flate2::{Compression, write::GzEncoder};
+use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
+use std::{collections::HashMap, io::Write as _, sync::LazyLock};
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Embedded;
+
+struct File {
+    url: String,
+    content_type: String,
+    plain: Bytes,
+    gzip: Option<Bytes>,
+}
+
+struct Files {
+    by_name: HashMap<String, File>,
+    name_of_url: HashMap<String, String>,
+}
+
+static FILES: LazyLock<Files> = LazyLock::new(|| {
+    let by_name: HashMap<String, File> = Embedded::iter()
+        .filter_map(|name| Some((name.to_string(), load(&name)?)))
+        .collect();
+    let name_of_url = by_name
+        .iter()
+        .map(|(name, file)| (file.url.clone(), name.clone()))
+        .collect();
+    Files {
+        by_name,
+        name_of_url,
+    }
+});
+
+fn load(name: &str) -> Option<File> {
+    let plain = Bytes::from(Embedded::get(name)?.data.into_owned());
+    let hash: String = Sha256::digest(&plain)
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let url = match name.rsplit_once('.') {
+        Some((stem, ending)) => format!("/static/{stem}.{hash}.{ending}"),
+        None => format!("/static/{name}.{hash}"),
+    };
+    let mut content_type = mime_guess::from_path(name)
+        .first_or_octet_stream()
+        .to_string();
+    if content_type.starts_with("text/") {
+        content_type.push_str("; charset=utf-8");
+    }
+    let gzip = compressed(&plain).filter(|gzip| gzip.len() < plain.len());
+    Some(File {
+        url,
+        content_type,
+        plain,
+        gzip,
+    })
+}
+
+fn compressed(plain: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).ok()?;
+    Some(encoder.finish().ok()?.into())
+}
+
+/// The address of a file, with the hash of its content in it. A name we do not have leads to a 404.
+pub(super) fn url(name: &str) -> &'static str {
+    FILES
+        .by_name
+        .get(name)
+        .map_or("/static/missing", |file| file.url.as_str())
+}
+
+/// `GET /static/{file}`
+pub(super) async fn show(
+    request: HttpRequest,
+    file: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let wanted = format!("/static/{file}");
+    let file = FILES
+        .name_of_url
+        .get(&wanted)
+        .and_then(|name| FILES.by_name.get(name))
+        .ok_or_else(Problem::not_found)?;
+    Ok(answer(
+        &request,
+        file,
+        "public, max-age=31536000, immutable",
+    ))
+}
+
+/// `GET /favicon.ico`: browsers ask for it by themselves.
+pub(super) async fn favicon(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let file = FILES
+        .by_name
+        .get("mark.svg")
+        .ok_or_else(Problem::not_found)?;
+    Ok(answer(&request, file, "public, max-age=86400"))
+}
+
+fn answer(request: &HttpRequest, file: &File, keep: &'static str) -> HttpResponse {
+    let accepts_gzip = request
+        .headers()
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value
+                .split(',')
+                .any(|part| part.trim().split(';').next() == Some("gzip"))
+        });
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::CONTENT_TYPE, file.content_type.as_str()))
+        .insert_header((header::CACHE_CONTROL, keep))
+        .insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
+    match &file.gzip {
+        Some(gzip) if accepts_gzip => response
+            .insert_header((header::CONTENT_ENCODING, "gzip"))
+            .body(gzip.clone()),
+        _ => response.body(file.plain.clone()),
+    }
+}

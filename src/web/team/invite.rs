@@ -1,0 +1,338 @@
+//! Inviting: the form as a page, the same form in a dialog, and what it answers.
+
+use crate::{
+    actions::{
+        self,
+        invitations::{Invite, Invited, Outcome},
+    },
+    domain::{
+        email,
+        invitation::MOST_AT_ONCE,
+        policy::Permission,
+        refusal::Refusal,
+        role::{InvitableRole, Role},
+        text::Note,
+        time::Timestamp,
+    },
+    web::{
+        app::App,
+        error::{self, Problem},
+        form::{FormToken, Post},
+        page::{self, Banner, Cx, RoleChoice},
+        urls,
+        visit::Visit,
+    },
+};
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+    web::{Path, Query},
+};
+use askama::Template;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "team/invite.html")]
+struct InvitePage<'a> {
+    cx: &'a Cx,
+    form: InviteForm,
+}
+
+/// The invite form, as page or dialog.
+pub(super) struct InviteForm {
+    pub(super) in_dialog: bool,
+    pub(super) open: bool,
+    pub(super) valid_for: String,
+    pub(super) emails: String,
+    pub(super) emails_errors: Vec<EntryFault>,
+    pub(super) roles: Vec<RoleChoice>,
+    pub(super) role_error: Option<String>,
+    pub(super) message: String,
+    pub(super) message_error: Option<String>,
+    pub(super) link_only: bool,
+}
+
+impl InviteForm {
+    fn empty(app: &App, in_dialog: bool, role: InvitableRole) -> Self {
+        Self {
+            in_dialog,
+            open: false,
+            valid_for: page::in_words(app.means.rules.valid_for),
+            emails: String::new(),
+            emails_errors: Vec::new(),
+            roles: page::role_choices(Some(role)),
+            role_error: None,
+            message: String::new(),
+            message_error: None,
+            link_only: false,
+        }
+    }
+
+    /// The dialog on a list; `reopen` is the role it was left with after **Invite another**.
+    pub(super) fn dialog(app: &App, reopen: Option<Role>) -> Self {
+        let role = reopen.and_then(|role| InvitableRole::parse(role.as_str()));
+        Self {
+            open: reopen.is_some(),
+            ..Self::empty(app, true, role.unwrap_or(InvitableRole::Member))
+        }
+    }
+}
+
+/// The query of the form's page: filled in for **Invite again**.
+#[derive(Deserialize)]
+pub(in crate::web) struct Prefill {
+    #[serde(default)]
+    emails: String,
+    #[serde(default)]
+    role: String,
+}
+
+/// `GET /orgs/{org}/settings/team/invite`
+pub(in crate::web) async fn show(
+    visit: Visit,
+    org: Path<String>,
+    prefill: Query<Prefill>,
+) -> Result<HttpResponse, Problem> {
+    let (seen, ()) = visit
+        .member(&org, |_, member| member.check(Permission::InviteMember))
+        .await?;
+    let role = InvitableRole::parse(&prefill.role).unwrap_or(InvitableRole::Member);
+    let cx = visit.frame(&seen, "team/invite", "Invite Member");
+    let form = InviteForm {
+        emails: prefill.emails.clone(),
+        ..InviteForm::empty(&visit.app, false, role)
+    };
+    page::ok(&InvitePage { cx: &cx, form })
+}
+
+/// The invite form as it was sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web) struct Fields {
+    #[serde(rename = "csrf")]
+    _csrf: FormToken,
+    emails: String,
+    role: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    link_only: Option<String>,
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    then: String,
+}
+
+/// `POST /orgs/{org}/settings/team/invite`
+pub(in crate::web) async fn invite(
+    post: Post<Fields>,
+    org: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let form = &post.form;
+    let entries = email::parse_list(&form.emails);
+    let role = InvitableRole::parse(&form.role);
+    let note = Note::parse(&form.message);
+    let mut faults = Faults::default();
+    if entries.is_empty() {
+        faults
+            .emails
+            .push(EntryFault::of("Enter at least one email address."));
+    } else if entries.len() > MOST_AT_ONCE {
+        let text = format!(
+            "These are {} addresses. Send up to {MOST_AT_ONCE} at once.",
+            entries.len()
+        );
+        faults.emails.push(EntryFault::of(text));
+    }
+    let (Some(role), Ok(note), true) = (role, &note, faults.emails.is_empty()) else {
+        faults.role = role
+            .is_none()
+            .then(|| "Choose Admin, Member or Viewer.".to_owned());
+        faults.message = note.err().map(|fault| fault.to_string());
+        return again(
+            &post,
+            &org,
+            Again {
+                faults,
+                emails: form.emails.clone(),
+                invited: 0,
+                limit: None,
+            },
+        )
+        .await;
+    };
+    let wanted = Invite {
+        entries,
+        role,
+        note: note.clone(),
+        link_only: form.link_only.is_some(),
+    };
+    let slug = org.clone();
+    let results = post
+        .act(move |run, actor| actions::invitations::invite(run, actor, &slug, &wanted))
+        .await?;
+    let now = post.visit.app.now();
+    let invited = results
+        .iter()
+        .filter(|one| matches!(one.outcome, Outcome::Invited(_)))
+        .count();
+    let left: Vec<&Invited> = results
+        .iter()
+        .filter(|one| !matches!(one.outcome, Outcome::Invited(_)))
+        .collect();
+    if left.is_empty() {
+        return Ok(sent(&post, &org, role, invited));
+    }
+    let faults = Faults {
+        emails: left
+            .iter()
+            .map(|one| EntryFault::new(one, &org, role, now))
+            .collect(),
+        ..Faults::default()
+    };
+    let still: Vec<&str> = left.iter().map(|one| one.entry.as_str()).collect();
+    let limit = left.iter().find_map(|one| match &one.outcome {
+        Outcome::OverLimit(refusal) if invited == 0 => Some(refusal.clone()),
+        _ => None,
+    });
+    again(
+        &post,
+        &org,
+        Again {
+            faults,
+            emails: still.join("\n"),
+            invited,
+            limit,
+        },
+    )
+    .await
+}
+
+/// Everybody was invited: back to where the form was, or to an empty form for the next one.
+fn sent(post: &Post<Fields>, slug: &str, role: InvitableRole, invited: usize) -> HttpResponse {
+    let banner = Banner::done(invited_line(invited));
+    let (dialog, another) = (post.form.from == "dialog", post.form.then == "another");
+    let url = match (another, dialog) {
+        (true, true) => format!("{}?invite={}", urls::team(slug), role.as_str()),
+        (true, false) => format!("{}?role={}", urls::invite(slug), role.as_str()),
+        (false, _) => urls::invitations(slug),
+    };
+    post.visit.see_other_saying(url, &banner)
+}
+
+fn invited_line(invited: usize) -> String {
+    if invited == 1 {
+        "Invited 1 person.".to_owned()
+    } else {
+        format!("Invited {invited} people.")
+    }
+}
+
+/// What is wrong with an entry, and what can be done about it at once (R-INV-4).
+pub(super) struct EntryFault {
+    pub(super) text: String,
+    /// A pending invitation to send again: where to post.
+    pub(super) resend: Option<String>,
+    /// A pending invitation with another role: where to change it.
+    pub(super) change_role: Option<String>,
+}
+
+impl EntryFault {
+    fn of(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            resend: None,
+            change_role: None,
+        }
+    }
+
+    /// Why one entry was not invited, in a line.
+    fn new(one: &Invited, slug: &str, role: InvitableRole, now: Timestamp) -> Self {
+        let who = &one.entry;
+        match &one.outcome {
+            Outcome::Invited(_) => Self::of(format!("{who} is invited")),
+            Outcome::AlreadyMember(name) => Self::of(format!("{who} is already a member ({name})")),
+            Outcome::AlreadyInvited {
+                invitation,
+                role: has,
+                sent_at,
+            } => {
+                let text = format!(
+                    "{who} already has an invitation as {}, sent {}",
+                    has.label(),
+                    page::relative(*sent_at, now)
+                );
+                let url = urls::invitation(slug, *invitation);
+                let resend = (*has == role).then(|| format!("{url}/resend"));
+                let change_role = (*has != role).then(|| format!("{url}/role"));
+                Self {
+                    text,
+                    resend,
+                    change_role,
+                }
+            }
+            Outcome::OverLimit(refusal) => Self::of(format!(
+                "{who}: {}",
+                error::explain(&refusal.clone().into(), Some(now)).advice
+            )),
+            Outcome::Bad(bad) => Self::of(format!("{who} {}", bad.fault)),
+        }
+    }
+}
+
+/// What the form is shown again with.
+struct Again {
+    faults: Faults,
+    /// What still has to be invited.
+    emails: String,
+    /// How many were.
+    invited: usize,
+    /// The first limit that was met, when nobody was invited.
+    limit: Option<Refusal>,
+}
+
+#[derive(Default)]
+struct Faults {
+    emails: Vec<EntryFault>,
+    role: Option<String>,
+    message: Option<String>,
+}
+
+/// The form again, as a page: with what was wrong, and with what still has to be invited in the box.
+async fn again(post: &Post<Fields>, slug: &str, again: Again) -> Result<HttpResponse, Problem> {
+    let Again {
+        faults,
+        emails,
+        invited,
+        limit,
+    } = again;
+    let (seen, ()) = post
+        .visit
+        .member(slug, |_, member| member.check(Permission::InviteMember))
+        .await?;
+    let mut cx = post.visit.frame(&seen, "team/invite", "Invite Member");
+    cx.banner = (invited > 0).then(|| Banner::done(invited_line(invited)));
+    let explained = limit.map(|refusal| error::explain(&refusal.into(), Some(seen.now)));
+    let form = InviteForm {
+        emails,
+        emails_errors: faults.emails,
+        roles: page::role_choices(InvitableRole::parse(&post.form.role)),
+        role_error: faults.role,
+        message: post.form.message.clone(),
+        message_error: faults.message,
+        link_only: post.form.link_only.is_some(),
+        ..InviteForm::empty(&post.visit.app, false, InvitableRole::Member)
+    };
+    let status = explained
+        .as_ref()
+        .map_or(StatusCode::UNPROCESSABLE_ENTITY, |explained| {
+            explained.status
+        });
+    let mut response = page::html(status, &InvitePage { cx: &cx, form })?;
+    if let Some(seconds) = explained.and_then(|explained| explained.retry_after) {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}

@@ -1,0 +1,85 @@
+//! Team settings: members, invitations, roles.
+
+pub(super) mod invitation;
+pub(super) mod invitations;
+pub(super) mod invite;
+pub(super) mod members;
+pub(super) mod roles;
+
+use crate::{
+    actions::Failure,
+    domain::{policy::Permission, role::Role},
+    store::{self, Conn, invitations::Shelf},
+    web::{page, visit::Member},
+};
+
+/// Heading, counts and tabs: the same on every team page.
+struct TeamHead {
+    tab: &'static str,
+    members: String,
+    members_plural: bool,
+    pending: Option<Pending>,
+    can_invite: bool,
+    invite_url: String,
+    ask: Vec<String>,
+}
+
+/// How many invitations are pending, counted up to a limit.
+struct Pending {
+    count: String,
+    plural: bool,
+}
+
+/// Owners and admins named to whoever may not invite.
+const ASK: i64 = 2;
+
+/// What [`TeamHead`] reads.
+struct HeadFacts {
+    pending: Option<i64>,
+    ask: Vec<String>,
+}
+
+fn head_facts(conn: &mut Conn, member: Member<'_>) -> Result<HeadFacts, Failure> {
+    let organization = member.place.organization;
+    let pending = if member.may(Permission::SeeInvitations) {
+        Some(store::invitations::count(
+            conn,
+            organization,
+            Shelf::Pending,
+            None,
+            page::COUNT_LIMIT + 1,
+            member.now,
+        )?)
+    } else {
+        None
+    };
+    let mut ask = Vec::new();
+    if !member.may(Permission::InviteMember) {
+        for role in [Role::Owner, Role::Admin] {
+            ask.extend(
+                store::memberships::with_role(conn, organization, role, ASK)?
+                    .into_iter()
+                    .map(|(_, name)| name),
+            );
+        }
+        ask.truncate(ASK as usize);
+    }
+    Ok(HeadFacts { pending, ask })
+}
+
+impl TeamHead {
+    fn new(tab: &'static str, member: Member<'_>, facts: HeadFacts) -> Self {
+        Self {
+            tab,
+            members: page::thousands(i64::from(member.place.member_count)),
+            members_plural: member.place.member_count != 1,
+            pending: facts.pending.map(|count| Pending {
+                count: page::up_to_limit(count),
+                plural: count != 1,
+            }),
+            can_invite: member.may(Permission::InviteMember),
+            invite_url: super::urls::invite(&member.place.slug),
+            ask: facts.ask,
+        }
+    }
+}

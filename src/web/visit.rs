@@ -1,0 +1,383 @@
+//! A visit: the cookie of a request, and what the database says about it.
+//!
+//! The cookie is read without the database; session, account and memberships come from it in the same hop as the
+//! page's own rows. Nothing that decides anything lives in the cookie.
+
+use super::{
+    app::App,
+    csrf::{self, Seed},
+    error::Problem,
+    page::{Banner, Cx, Here, Me, OrgLink, initials},
+};
+use crate::{
+    actions::{Client, Failure},
+    domain::{
+        account::Session,
+        policy::{self, Permission},
+        session,
+        time::Timestamp,
+    },
+    store::{self, Conn, sessions::Place},
+    token::SessionToken,
+};
+use actix_session::SessionExt as _;
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, dev::Payload, http::Method, http::header, web::Data,
+};
+use std::{future::Ready, future::ready, net::IpAddr};
+
+/// The cookie's key for the session token.
+const TOKEN: &str = "t";
+/// The cookie's key for the banner of the next page.
+const BANNER: &str = "b";
+/// Longest `User-Agent` that is kept, in characters.
+const LONGEST_AGENT: usize = 200;
+
+/// A request's cookie and client. Reading it never fails and asks nobody.
+pub struct Visit {
+    pub(super) app: Data<App>,
+    pub(super) client: Client,
+    token: Option<SessionToken>,
+    cookie: actix_session::Session,
+    get: bool,
+}
+
+impl FromRequest for Visit {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+/// What the database says about a visit. Travels between threads.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Who is signed in.
+    pub session: Option<Session>,
+    /// Their memberships, by name of the organization.
+    pub places: Vec<Place>,
+    /// Which of them this page is about.
+    here: Option<usize>,
+    /// The moment of the request.
+    pub now: Timestamp,
+}
+
+/// A member on a page of an organization.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Who.
+    pub session: &'a Session,
+    /// Where, and as what.
+    pub place: &'a Place,
+    /// The moment of the request.
+    pub now: Timestamp,
+}
+
+impl Member<'_> {
+    /// Asks the policy for a page.
+    ///
+    /// # Errors
+    /// [`Failure::Denied`].
+    pub fn check(&self, permission: Permission) -> Result<(), Failure> {
+        Ok(policy::check(self.place.role, permission)?)
+    }
+
+    /// Whether the member may, for a button.
+    pub fn may(&self, permission: Permission) -> bool {
+        policy::allows(self.place.role, permission)
+    }
+}
+
+impl Seen {
+    /// Nobody is signed in, as far as we know.
+    pub(super) const fn anonymous(now: Timestamp) -> Self {
+        Self {
+            session: None,
+            places: Vec::new(),
+            here: None,
+            now,
+        }
+    }
+
+    /// Session and memberships of a token; nobody for a token without a live session.
+    pub(super) fn look(
+        conn: &mut Conn,
+        token: Option<&SessionToken>,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let Some(token) = token else {
+            return Ok(Self::anonymous(now));
+        };
+        Ok(match store::sessions::visitor(conn, &token.hash(), now)? {
+            Some((session, places)) => Self {
+                session: Some(session),
+                places,
+                here: None,
+                now,
+            },
+            None => Self::anonymous(now),
+        })
+    }
+
+    /// The membership this page is about.
+    pub fn place(&self) -> Option<&Place> {
+        self.here.and_then(|index| self.places.get(index))
+    }
+
+    fn at(mut self, slug: &str) -> Self {
+        self.here = self.places.iter().position(|place| place.slug == slug);
+        self
+    }
+
+    /// The member this page is for.
+    ///
+    /// # Errors
+    /// [`Failure::SignedOut`]; [`Failure::NotFound`] for an organization that is not theirs or does not exist.
+    pub fn member(&self) -> Result<Member<'_>, Failure> {
+        let session = self.session.as_ref().ok_or(Failure::SignedOut)?;
+        let place = self.place().ok_or(Failure::NotFound)?;
+        Ok(Member {
+            session,
+            place,
+            now: self.now,
+        })
+    }
+}
+
+impl Visit {
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let app = request
+            .app_data::<Data<App>>()
+            .cloned()
+            .ok_or_else(|| Problem::broken("App is not registered"))?;
+        let cookie = request.get_session();
+        let token = cookie
+            .get::<String>(TOKEN)
+            .ok()
+            .flatten()
+            .and_then(|text| SessionToken::parse(&text));
+        let agent = request
+            .headers()
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        let client = Client {
+            address: client_address(request, &app),
+            agent: agent.chars().take(LONGEST_AGENT).collect(),
+        };
+        Ok(Self {
+            app,
+            client,
+            token,
+            cookie,
+            get: request.method() == Method::GET,
+        })
+    }
+
+    pub(super) const fn token(&self) -> Option<&SessionToken> {
+        self.token.as_ref()
+    }
+
+    /// Reads for whoever it is, signed in or not. `slug` names the organization the page is about, if any.
+    ///
+    /// # Errors
+    /// What `work` answers.
+    pub async fn anyone<T: Send + 'static>(
+        &self,
+        slug: Option<String>,
+        work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<(Seen, T), Problem> {
+        let (token, now) = (self.token.clone(), self.app.now());
+        let (seen, done) = self
+            .app
+            .read(move |conn| {
+                let mut seen = Seen::look(conn, token.as_ref(), now)?;
+                if let Some(slug) = slug {
+                    seen = seen.at(&slug);
+                }
+                let done = work(conn, &seen)?;
+                Ok((seen, done))
+            })
+            .await?;
+        self.touch(&seen);
+        Ok((seen, done))
+    }
+
+    /// Reads for a member of the organization `slug`.
+    ///
+    /// # Errors
+    /// [`Failure::SignedOut`], [`Failure::NotFound`] and what `work` answers.
+    pub async fn member<T: Send + 'static>(
+        &self,
+        slug: &str,
+        work: impl FnOnce(&mut Conn, Member<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<(Seen, T), Problem> {
+        if self.token.is_none() {
+            return Err(Failure::SignedOut.into());
+        }
+        self.anyone(Some(slug.to_owned()), move |conn, seen| {
+            work(conn, seen.member()?)
+        })
+        .await
+    }
+
+    /// Notes that session and membership were used: after the page, and at most once a minute (R-MEM-1).
+    fn touch(&self, seen: &Seen) {
+        let Some(session) = &seen.session else { return };
+        let now = seen.now;
+        let place = seen
+            .place()
+            .map(|place| (place.organization, place.last_active_at));
+        let stale = place.filter(|(_, last)| last.is_none_or(|last| session::touch_due(last, now)));
+        if !session::touch_due(session.last_seen_at, now) && stale.is_none() {
+            return;
+        }
+        let (db, id, account, current) = (
+            self.app.db.clone(),
+            session.id,
+            session.account.id,
+            session.organization,
+        );
+        actix_web::rt::spawn(async move {
+            let due = now.minus(session::TOUCH_EVERY);
+            let done = store::sessions::touch_all(
+                &db,
+                id,
+                account,
+                place.map(|(organization, _)| organization),
+                current,
+                now,
+                due,
+            );
+            if let Err(error) = done.await {
+                tracing::debug!(%error, "last active was not noted");
+            }
+        });
+    }
+
+    /// The frame of a page.
+    pub fn frame(&self, seen: &Seen, screen: &'static str, title: impl Into<String>) -> Cx {
+        let seed = match &seen.session {
+            Some(session) => Seed::Session(session.id),
+            None => Seed::Browser(self.browser_token()),
+        };
+        let here = seen.place();
+        let current = here.map(|place| place.organization).or(seen
+            .session
+            .as_ref()
+            .and_then(|session| session.organization));
+        Cx {
+            csrf: csrf::token(&self.app.site.form_key, &seed),
+            banner: self.take_banner(),
+            me: seen.session.as_ref().map(|session| Me {
+                name: session.account.name.clone(),
+                email: session.account.email.shown().to_owned(),
+                initials: initials(&session.account.name),
+            }),
+            org: here.map(|place| Here {
+                slug: place.slug.clone(),
+                name: place.name.clone(),
+                role: place.role,
+            }),
+            organizations: seen
+                .places
+                .iter()
+                .map(|place| OrgLink {
+                    slug: place.slug.clone(),
+                    name: place.name.clone(),
+                    role_label: place.role.label().to_owned(),
+                    current: current == Some(place.organization),
+                })
+                .collect(),
+            mail_ready: self.app.means.rules.mail_ready,
+            screen,
+            title: title.into(),
+        }
+    }
+
+    /// The cookie's token, made now if the browser has none: the forms of signed-out pages are bound to it.
+    fn browser_token(&self) -> SessionToken {
+        if let Some(token) = &self.token {
+            return token.clone();
+        }
+        let token = SessionToken::new(self.app.means.entropy.token());
+        self.set_token(&token);
+        token
+    }
+
+    /// Gives the browser another token: after signing in, signing up, joining.
+    pub(super) fn set_token(&self, token: &SessionToken) {
+        self.cookie.renew();
+        if let Err(error) = self.cookie.insert(TOKEN, token.text()) {
+            tracing::error!(%error, "cannot write the cookie");
+        }
+    }
+
+    /// Takes everything from the browser's cookie.
+    pub(super) fn forget(&self) {
+        self.cookie.purge();
+    }
+
+    /// Leaves a message for the next page.
+    pub(super) fn leave(&self, banner: &Banner) {
+        if let Err(error) = self.cookie.insert(BANNER, banner) {
+            tracing::error!(%error, "cannot write the cookie");
+        }
+    }
+
+    /// The message left for this page. HEAD leaves it for the page that is really shown.
+    fn take_banner(&self) -> Option<Banner> {
+        if !self.get {
+            return None;
+        }
+        self.cookie.remove_as::<Banner>(BANNER).and_then(Result::ok)
+    }
+
+    /// 303 to another page of ours.
+    pub(super) fn see_other(&self, url: impl AsRef<str>) -> HttpResponse {
+        HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, url.as_ref()))
+            .finish()
+    }
+
+    /// 303 with a message at the top of that page.
+    pub(super) fn see_other_saying(&self, url: impl AsRef<str>, banner: &Banner) -> HttpResponse {
+        self.leave(banner);
+        self.see_other(url)
+    }
+}
+
+/// The client's address: the socket's, unless that is a trusted proxy; then the last address in `X-Forwarded-For` that
+/// is not one. Nobody else is believed.
+fn client_address(request: &HttpRequest, app: &App) -> String {
+    let Some(peer) = request.peer_addr() else {
+        return "unknown".to_owned();
+    };
+    let trusted = |address: &IpAddr| {
+        app.site
+            .trusted_proxies
+            .iter()
+            .any(|net| net.contains(address))
+    };
+    if !trusted(&peer.ip()) {
+        return peer.ip().to_string();
+    }
+    let mut nearest = peer.ip();
+    let forwarded = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .filter_map(|value| value.to_str().ok());
+    let chain: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
+    for hop in chain.into_iter().rev() {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        nearest = address;
+        if !trusted(&address) {
+            break;
+        }
+    }
+    nearest.to_string()
+}

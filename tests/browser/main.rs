@@ -1,0 +1,4 @@
+//! Journeys in a real browser: what a person sees, types and presses.
+
+mod harness;
+mod support;

@@ -1,0 +1,400 @@
+//! A person with a browser: cookies, pages, forms. No redirect is followed by itself, so that tests see each answer.
+
+use super::team::people_password;
+use std::{net::SocketAddr, sync::Mutex};
+use ureq::{
+    Agent,
+    http::{Method, Request, StatusCode},
+};
+
+/// A browser with cookies of its own.
+pub struct Person {
+    agent: Agent,
+    address: SocketAddr,
+    cookies: Mutex<Vec<(String, String)>>,
+}
+
+/// What the server answered.
+#[derive(Clone, Debug)]
+pub struct Answer<'a> {
+    pub status: u16,
+    pub location: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    from: &'a str,
+    person: Person2<'a>,
+}
+
+#[derive(Clone, Copy)]
+struct Person2<'a>(&'a Person);
+
+impl std::fmt::Debug for Person2<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Person {
+    pub fn new(address: SocketAddr) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build();
+        Self {
+            agent: config.into(),
+            address,
+            cookies: Mutex::default(),
+        }
+    }
+
+    /// The same cookies in another browser: a stolen cookie, a second tab.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new(self.address);
+        *copy.cookies.lock().expect("cookies") = self.cookies.lock().expect("cookies").clone();
+        copy
+    }
+
+    /// The same browser asking another instance.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            ..self.copy()
+        }
+    }
+
+    pub fn cookie_header(&self) -> String {
+        let cookies = self.cookies.lock().expect("cookies");
+        cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    pub fn forget_cookies(&self) {
+        self.cookies.lock().expect("cookies").clear();
+    }
+
+    pub fn get(&self, path: &str) -> Answer<'_> {
+        self.ask("GET", path, &[], None)
+    }
+
+    pub fn head(&self, path: &str) -> Answer<'_> {
+        self.ask("HEAD", path, &[], None)
+    }
+
+    /// A POST of a form as it is: without a token unless it is among the fields.
+    pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer<'_> {
+        self.ask("POST", path, &[], Some(&encode(fields)))
+    }
+
+    /// Any request.
+    pub fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: Option<&str>,
+    ) -> Answer<'_> {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).expect("a method"))
+            .uri(&url);
+        let cookies = self.cookie_header();
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = match form {
+            Some(form) => {
+                let given = headers
+                    .iter()
+                    .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+                let request = if given {
+                    request
+                } else {
+                    request.header("content-type", "application/x-www-form-urlencoded")
+                };
+                self.agent
+                    .run(request.body(form.to_owned()).expect("a request"))
+            }
+            None => self.agent.run(request.body(()).expect("a request")),
+        };
+        let mut response = sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let headers: Vec<(String, String)> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect();
+        self.keep_cookies(&headers);
+        let location = headers
+            .iter()
+            .find(|(name, _)| name == "location")
+            .map(|(_, value)| value.clone());
+        Answer {
+            status: response.status().as_u16(),
+            location,
+            headers,
+            body: if response.status() == StatusCode::NO_CONTENT {
+                String::new()
+            } else {
+                response.body_mut().read_to_string().unwrap_or_default()
+            },
+            from: "",
+            person: Person2(self),
+        }
+    }
+
+    fn keep_cookies(&self, headers: &[(String, String)]) {
+        let mut cookies = self.cookies.lock().expect("cookies");
+        for (_, value) in headers.iter().filter(|(name, _)| name == "set-cookie") {
+            let (pair, attributes) = value.split_once(';').unwrap_or((value, ""));
+            let (name, value) = pair.split_once('=').expect("a cookie");
+            cookies.retain(|(known, _)| known != name);
+            if !value.is_empty() && !attributes.contains("Max-Age=0") {
+                cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+
+    // What people do.
+
+    pub fn sign_in(&self, email: &str) -> Answer<'_> {
+        self.get("/sign-in").submit(
+            "/sign-in",
+            &[("email", email), ("password", people_password())],
+        )
+    }
+
+    pub fn sign_out(&self) {
+        self.get("/").submit("/sign-out", &[]).expect(303);
+    }
+
+    /// Invites one address to Acme with this role, and expects that it works.
+    pub fn invite(&self, email: &str, role: &str) {
+        self.try_invite(email, role).expect(303);
+    }
+
+    pub fn try_invite(&self, emails: &str, role: &str) -> Answer<'_> {
+        let page = self.get("/orgs/acme/settings/team/invite");
+        page.submit(
+            "/orgs/acme/settings/team/invite",
+            &[
+                ("emails", emails),
+                ("role", role),
+                ("from", "page"),
+                ("then", "send"),
+            ],
+        )
+    }
+
+    /// The address of the details page of the newest invitation for `email`.
+    pub fn invitation_url(&self, email: &str) -> String {
+        let page = self.get(&format!(
+            "/orgs/acme/settings/team/invitations?state=all&q={}",
+            encode_value(email)
+        ));
+        page.expect(200);
+        let urls = page.urls_containing("/orgs/acme/settings/team/invitations/");
+        let mut ids: Vec<String> = urls
+            .into_iter()
+            .filter_map(|url| {
+                Some(
+                    url.strip_prefix("/orgs/acme/settings/team/invitations/")?
+                        .split('/')
+                        .next()?
+                        .to_owned(),
+                )
+            })
+            .filter(|id| id.len() == 36)
+            .collect();
+        ids.sort();
+        let id = ids
+            .pop()
+            .unwrap_or_else(|| panic!("no invitation for {email}"));
+        format!("/orgs/acme/settings/team/invitations/{id}")
+    }
+
+    pub fn resend(&self, email: &str) -> Answer<'_> {
+        let url = self.invitation_url(email);
+        self.get(&url).submit(&format!("{url}/resend"), &[])
+    }
+
+    pub fn revoke(&self, email: &str) -> Answer<'_> {
+        let url = self.invitation_url(email);
+        self.get(&url).submit(&format!("{url}/revoke"), &[])
+    }
+
+    /// Copy link, as the script does it.
+    pub fn copy_link(&self, email: &str) -> String {
+        let url = self.invitation_url(email);
+        let token = self.get(&url).csrf();
+        let form = encode(&[("csrf", &token)]);
+        let answer = self.ask(
+            "POST",
+            &format!("{url}/link"),
+            &[("accept", "application/json")],
+            Some(&form),
+        );
+        answer.expect(200);
+        let json: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        json["link"].as_str().expect("a link").to_owned()
+    }
+
+    /// Creates an account and joins, from the invitation page.
+    pub fn join(self, link: &str, name: &str) -> Self {
+        self.try_join(link, name).expect(303);
+        self
+    }
+
+    pub fn try_join(&self, link: &str, name: &str) -> Answer<'_> {
+        self.get(link).submit(
+            &format!("{link}/sign-up"),
+            &[("name", name), ("password", people_password())],
+        )
+    }
+
+    pub fn accept(&self, link: &str) -> Answer<'_> {
+        self.get(link).submit(&format!("{link}/accept"), &[])
+    }
+
+    pub fn reject(&self, link: &str) -> Answer<'_> {
+        self.get(&format!("{link}/reject"))
+            .submit(&format!("{link}/reject"), &[])
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// Fails unless the status is this one.
+    pub fn expect(&self, status: u16) -> &Self {
+        assert_eq!(self.status, status, "{}\n{}", self.from, self.text());
+        self
+    }
+
+    /// Fails unless it leads there.
+    pub fn leads_to(&self, location: &str) -> &Self {
+        assert_eq!(
+            self.location.as_deref(),
+            Some(location),
+            "status {}\n{}",
+            self.status,
+            self.text()
+        );
+        self
+    }
+
+    /// Fails unless the page shows this text.
+    pub fn shows(&self, text: &str) -> &Self {
+        assert!(
+            self.text().contains(text),
+            "does not show {text:?}:\n{}",
+            self.text()
+        );
+        self
+    }
+
+    /// Fails if the page shows this text.
+    pub fn lacks(&self, text: &str) -> &Self {
+        assert!(
+            !self.text().contains(text),
+            "shows {text:?}:\n{}",
+            self.text()
+        );
+        self
+    }
+
+    /// Follows the redirect.
+    pub fn follow(&self) -> Answer<'a> {
+        let location = self
+            .location
+            .as_deref()
+            .unwrap_or_else(|| panic!("no redirect: {}\n{}", self.status, self.text()));
+        self.person.0.get(location)
+    }
+
+    /// Sends a form of this page: with the page's form token. Follows a redirect to the page first.
+    pub fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer<'a> {
+        let token = self.csrf();
+        let mut all = vec![("csrf", token.as_str())];
+        all.extend_from_slice(fields);
+        self.person.0.post(path, &all)
+    }
+
+    /// The page's form token; an empty one where it has none.
+    pub fn csrf(&self) -> String {
+        between(&self.body, "name=\"csrf\" value=\"", "\"").unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// What a reader sees: tags away, entities back, white space folded.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut in_tag = false;
+        let start = self.body.find("<body").unwrap_or(0);
+        for c in self.body[start..].chars() {
+            match c {
+                '<' => in_tag = true,
+                // A block's end is a gap for a reader; that inline tags make one too does not hurt after folding.
+                '>' if in_tag => in_tag = false,
+                c if !in_tag => text.push(c),
+                _ => {}
+            }
+        }
+        for (entity, c) in [
+            ("&#38;", "&"),
+            ("&#60;", "<"),
+            ("&#62;", ">"),
+            ("&#34;", "\""),
+            ("&#39;", "'"),
+            ("&amp;", "&"),
+        ] {
+            text = text.replace(entity, c);
+        }
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Every address in a link, form or button of the page that contains `part`.
+    pub fn urls_containing(&self, part: &str) -> Vec<String> {
+        ["href=\"", "action=\"", "formaction=\""]
+            .into_iter()
+            .flat_map(|start| {
+                self.body
+                    .split(start)
+                    .skip(1)
+                    .filter_map(|rest| rest.split('"').next())
+            })
+            .filter(|url| url.contains(part))
+            .map(|url| url.replace("&#38;", "&"))
+            .collect()
+    }
+}
+
+fn between(text: &str, start: &str, end: &str) -> Option<String> {
+    let after = &text[text.find(start)? + start.len()..];
+    Some(after[..after.find(end)?].to_owned())
+}
+
+pub fn encode(fields: &[(&str, &str)]) -> String {
+    fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encode_value(value)))
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+pub fn encode_value(value: &str) -> String {
+    url::form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}

@@ -1,0 +1,290 @@
+//! A running Roster: the real server on a port of its own, with a clock, a mailbox and fast passwords.
+
+use super::{
+    checker,
+    database::{Kind, TestDatabase},
+    people::Person,
+};
+use actix_web::{cookie::Key, dev::ServerHandle};
+use roster::{
+    actions::{Means, Rules},
+    clock::Clock,
+    domain::quota::MailLimits,
+    entropy::Entropy,
+    link::LinkKeys,
+    mail::{
+        letters::Sender,
+        outbox::Delivered,
+        transport::{Limits, Party, StoredLetter, Transport},
+    },
+    password::Hasher,
+    server::Parts,
+    store::Db,
+    web::app::{App, Site},
+};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+use time::{Duration, OffsetDateTime, macros::datetime};
+use tokio::sync::Notify;
+
+/// When every test starts.
+pub const START: OffsetDateTime = datetime!(2026-11-21 09:00 UTC);
+
+/// What a test may want otherwise than usual.
+#[derive(Clone)]
+pub struct Setup {
+    pub rules: Rules,
+    pub transport: Transport,
+    pub secret: Vec<u8>,
+    pub public_url: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            rules: Rules {
+                valid_for: roster::domain::invitation::VALID_FOR,
+                mail: MailLimits::default(),
+                mail_ready: true,
+                open_sign_up: true,
+            },
+            transport: Transport::Memory(Arc::default()),
+            secret: b"a secret key of tests, 32 bytes!".to_vec(),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        }
+    }
+}
+
+/// A Roster under test. Stops when dropped.
+pub struct Team {
+    pub clock: Clock,
+    pub parts: Parts,
+    pub address: SocketAddr,
+    pub database: TestDatabase,
+    pub db: Db,
+    letters: Arc<Mutex<Vec<StoredLetter>>>,
+    handle: ServerHandle,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Team {
+    /// A Roster without any account.
+    pub fn empty(kind: Kind) -> Self {
+        Self::with(kind, Setup::default())
+    }
+
+    pub fn with(kind: Kind, setup: Setup) -> Self {
+        Self::on(TestDatabase::new(kind), setup, Clock::manual(START))
+    }
+
+    /// On a given database: two of these on one are two instances.
+    pub fn on(database: TestDatabase, setup: Setup, clock: Clock) -> Self {
+        let db = database.open();
+        let letters = match &setup.transport {
+            Transport::Memory(letters) => Arc::clone(letters),
+            _ => Arc::default(),
+        };
+        let entropy = Entropy::system();
+        let links = LinkKeys::new(&setup.secret, []);
+        let site = Site {
+            public_url: setup.public_url.clone(),
+            secure_cookies: true,
+            https: false,
+            trusted_proxies: Vec::new(),
+            form_key: links.derive_form_key(),
+        };
+        let parts = Parts {
+            cookie_key: Key::from(&links.derive_session_cookie_key()),
+            app: App {
+                db: db.clone(),
+                clock: clock.clone(),
+                means: Arc::new(Means {
+                    entropy,
+                    links: links.clone(),
+                    rules: setup.rules,
+                }),
+                hasher: Hasher::for_tests(),
+                wake: Arc::new(Notify::new()),
+                site: Arc::new(site),
+            },
+            sender: Sender {
+                public_url: setup.public_url,
+                from: Party {
+                    name: "Roster".to_owned(),
+                    address: "roster@roster.test".to_owned(),
+                },
+                links,
+            },
+            transport: setup.transport,
+            mail_limits: Limits::default(),
+            public_host: "roster.test".to_owned(),
+            workers: 2,
+        };
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let (tell, told) = std::sync::mpsc::channel();
+        let served = parts.clone();
+        let server = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = served.listen(socket, false).expect("the server starts");
+                tell.send(server.handle()).expect("the test waits");
+                server.await.expect("the server runs");
+            });
+        });
+        let handle = told.recv().expect("the server has started");
+        Self {
+            clock,
+            parts,
+            address,
+            database,
+            db,
+            letters,
+            handle,
+            server: Some(server),
+        }
+    }
+
+    /// Acme: Olivia owns it, Adam administers, Mia is a member, Vic views. Each came by a real invitation.
+    pub fn acme(kind: Kind) -> Acme {
+        Self::acme_with(kind, Setup::default())
+    }
+
+    pub fn acme_with(kind: Kind, setup: Setup) -> Acme {
+        let team = Self::with(kind, setup);
+        let olivia = team.sign_up("Olivia Owner", "olivia@example.test", "Acme");
+        let [adam, mia, vic] = [
+            ("Adam Admin", "adam@example.test", "admin"),
+            ("Mia Member", "mia@example.test", "member"),
+            ("Vic Viewer", "vic@example.test", "viewer"),
+        ]
+        .map(|(name, email, role)| {
+            olivia.invite(email, role);
+            team.visitor().join(&team.link_for(email), name)
+        });
+        team.letters.lock().expect("letters").clear();
+        Acme {
+            olivia,
+            adam,
+            mia,
+            vic,
+            team,
+        }
+    }
+
+    /// Somebody with a fresh browser.
+    pub fn visitor(&self) -> Person {
+        Person::new(self.address)
+    }
+
+    pub fn sign_up(&self, name: &str, email: &str, organization: &str) -> Person {
+        let person = self.visitor();
+        let answer = person.get("/sign-up").submit(
+            "/sign-up",
+            &[
+                ("name", name),
+                ("email", email),
+                ("password", people_password()),
+                ("organization", organization),
+            ],
+        );
+        answer.expect(303);
+        person
+    }
+
+    /// Lets every letter that is due out, as the worker would.
+    pub fn deliver(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let mut outbox = self.parts.outbox();
+        runtime.block_on(async {
+            while outbox.deliver_next().await.expect("the outbox answers") != Delivered::Empty {}
+        });
+    }
+
+    /// Every letter that has arrived, after those due were sent.
+    pub fn letters(&self) -> Vec<StoredLetter> {
+        self.deliver();
+        self.letters.lock().expect("letters").clone()
+    }
+
+    pub fn letters_to(&self, email: &str) -> Vec<StoredLetter> {
+        self.letters()
+            .into_iter()
+            .filter(|letter| letter.to.contains(email))
+            .collect()
+    }
+
+    /// The link in the newest letter to this address.
+    pub fn link_for(&self, email: &str) -> String {
+        let letters = self.letters_to(email);
+        let letter = letters
+            .last()
+            .unwrap_or_else(|| panic!("no letter to {email}"));
+        link_in(&letter.text)
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Fails when an invariant of the database does not hold.
+    pub fn check(&self) {
+        checker::check(&self.db);
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        let stopping = self.handle.stop(false);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(stopping);
+        if let Some(server) = self.server.take() {
+            drop(server.join());
+        }
+        // Whatever a test did, these hold.
+        if !std::thread::panicking() {
+            self.check();
+        }
+    }
+}
+
+/// Acme and its people.
+pub struct Acme {
+    pub olivia: Person,
+    pub adam: Person,
+    pub mia: Person,
+    pub vic: Person,
+    pub team: Team,
+}
+
+impl std::ops::Deref for Acme {
+    type Target = Team;
+
+    fn deref(&self) -> &Team {
+        &self.team
+    }
+}
+
+/// A password that is strong enough, for everybody.
+pub const fn people_password() -> &'static str {
+    "leise wolken 77 kratzen"
+}
+
+/// The path of the invitation link in a letter.
+pub fn link_in(text: &str) -> String {
+    let start = text
+        .find("/accept-invitation/")
+        .expect("a link in the letter");
+    text[start..]
+        .split(|c: char| c.is_whitespace() || c == '"' || c == '<')
+        .next()
+        .expect("a link")
+        .to_owned()
+}
