@@ -11,8 +11,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
-    fmt::{self, Write as _},
-    fs,
+    fmt, fs,
     io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     num::NonZero,
@@ -449,7 +448,7 @@ impl Config {
             };
             origins.insert(name, origin);
         }
-        let matches = command.clone().try_get_matches_from(&args)?;
+        let matches = command.try_get_matches_from(&args)?;
         let cli = Cli::from_arg_matches(&matches)?;
 
         let mut reading = Reading {
@@ -491,7 +490,7 @@ impl Config {
         } in &self.settings
         {
             // writing into a String cannot fail
-            let _ = writeln!(out, "{name:names$}  {shown:values$}  {origin}");
+            out.push_str(&format!("{name:names$}  {shown:values$}  {origin}\n"));
         }
         out
     }
@@ -560,14 +559,14 @@ fn make_key(path: &Path, entropy: &Entropy) -> io::Result<()> {
         }
     })();
     // a leftover name would be harmless, and must not hide the real error
-    let _ = fs::remove_file(&unfinished);
+    drop(fs::remove_file(&unfinished));
     written
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
         // writing into a String cannot fail
-        let _ = write!(out, "{byte:02x}");
+        out.push_str(&format!("{byte:02x}"));
         out
     })
 }

@@ -156,11 +156,7 @@ impl Parts {
     /// A worker for the outbox.
     pub fn outbox(&self) -> Outbox {
         let app = &self.app;
-        let mailer = Mailer::new(
-            self.transport.clone(),
-            &self.public_host,
-            self.mail_limits.clone(),
-        );
+        let mailer = Mailer::new(self.transport.clone(), &self.public_host, self.mail_limits);
         Outbox::new(
             app.db.clone(),
             app.clock.clone(),

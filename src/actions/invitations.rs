@@ -159,7 +159,7 @@ pub fn resend(
                 Some(by.account()),
             )?;
             if !store::invitations::set_resent(run.db, &found, until, delivery)? {
-                return Err(Refusal::InvitationClosed(found.standing(run.now)).into());
+                return Err(Refusal::InvitationClosed.into());
             }
             found
         }
@@ -238,7 +238,7 @@ pub fn change_role(
         return Err(Refusal::StaleRole(found.role.role()).into());
     }
     if !store::invitations::set_role(run.db, &found, after)? {
-        return Err(Refusal::InvitationClosed(found.standing(run.now)).into());
+        return Err(Refusal::InvitationClosed.into());
     }
     let event =
         Event::of(Verb::ChangeInvitationRole, &found).from_to(before.as_str(), after.as_str());
@@ -261,7 +261,7 @@ pub fn revoke(
     let found = find(run, &by, id)?;
     let change = found.revoke(run.now)?;
     if !store::invitations::apply(run.db, &found, change, Some(by.account()))? {
-        return Err(Refusal::InvitationClosed(found.standing(run.now)).into());
+        return Err(Refusal::InvitationClosed.into());
     }
     by.record(run, &Event::of(Verb::Revoke, &found))?;
     Ok(found.email)
@@ -314,10 +314,10 @@ fn create(
 /// An expired invitation gives way to a newer one.
 fn supersede(run: &mut Run<'_>, by: &Inside<'_>, expired: &Invitation) -> Result<(), Failure> {
     let Some(change) = expired.give_way(run.now) else {
-        return Err(Refusal::InvitationClosed(expired.standing(run.now)).into());
+        return Err(Refusal::InvitationClosed.into());
     };
     if !store::invitations::apply(run.db, expired, change, Some(by.account()))? {
-        return Err(Refusal::InvitationClosed(expired.standing(run.now)).into());
+        return Err(Refusal::InvitationClosed.into());
     }
     by.record(run, &Event::of(Verb::Supersede, expired))
 }

@@ -258,11 +258,11 @@ fn tell_inviter(
     kind: LetterKind,
 ) -> Result<Option<String>, Failure> {
     let organization = invitation.organization;
-    if store::memberships::find(run.db, organization, invitation.invited_by)?.is_some() {
-        if let Some(inviter) = store::accounts::find(run.db, invitation.invited_by)? {
-            run.deliver(invitation, kind, &inviter.email, true, None)?;
-            return Ok(Some(inviter.name));
-        }
+    if store::memberships::find(run.db, organization, invitation.invited_by)?.is_some()
+        && let Some(inviter) = store::accounts::find(run.db, invitation.invited_by)?
+    {
+        run.deliver(invitation, kind, &inviter.email, true, None)?;
+        return Ok(Some(inviter.name));
     }
     for owner in store::memberships::owner_addresses(run.db, organization, OWNERS_TOLD)? {
         run.deliver(invitation, kind, &owner, true, None)?;

@@ -202,9 +202,9 @@ fn words(text: &str) -> Vec<String> {
         }
         let word = std::mem::take(word);
         if word.contains('@') {
-            out.push(word)
+            out.push(word);
         } else {
-            name.push(word)
+            name.push(word);
         }
     }
     while let Some(c) = chars.next() {

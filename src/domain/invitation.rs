@@ -252,7 +252,7 @@ impl Invitation {
     fn still_open(&self, now: Timestamp) -> Result<Standing, Refusal> {
         match self.standing(now) {
             open @ (Standing::Pending | Standing::Expired) => Ok(open),
-            closed => Err(Refusal::InvitationClosed(closed)),
+            _ => Err(Refusal::InvitationClosed),
         }
     }
 }

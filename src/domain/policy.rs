@@ -1,9 +1,6 @@
 //! Who may do what (R-ROLE-2): the one table behind every check, every button and the Roles page.
 
-use super::{
-    refusal::Denied,
-    role::Role::{self, Admin, Member, Owner, Viewer},
-};
+use super::role::Role::{self, Admin, Member, Owner, Viewer};
 
 /// Something a member may or may not do in an organization.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -29,6 +26,15 @@ pub enum Permission {
 }
 
 use Permission::*;
+
+/// The role is too low (R-ROLE-3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Denied {
+    /// The role the member has.
+    pub role: Role,
+    /// What they tried.
+    pub permission: Permission,
+}
 
 impl Permission {
     /// Every permission, in the order of the Roles page.

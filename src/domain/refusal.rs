@@ -1,17 +1,6 @@
 //! Every reason the product says no, each with a stable code. How it looks on a page is decided in one place, `web::error`.
 
-use super::{
-    email::EmailAddress, invitation::Standing, policy::Permission, role::Role, time::Timestamp,
-};
-
-/// The role is too low (R-ROLE-3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Denied {
-    /// The role the member has.
-    pub role: Role,
-    /// What they tried.
-    pub permission: Permission,
-}
+use super::{email::EmailAddress, role::Role, time::Timestamp};
 
 /// A rule says no, whoever asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +31,7 @@ pub enum Refusal {
     /// The form was made before somebody else changed the role; it is this now (R-ROLE-6).
     StaleRole(Role),
     /// The invitation has ended, so it cannot be sent, edited or revoked.
-    InvitationClosed(Standing),
+    InvitationClosed,
     /// The invitation has expired: it can be resent, not copied or edited.
     InvitationExpired,
     /// A mail to this address went out less than the cooldown ago (R-INV-8).
@@ -75,7 +64,7 @@ impl Refusal {
             Self::WrongAccount { .. } => "wrong_account",
             Self::AlreadyMember(_) => "already_member",
             Self::StaleRole(_) => "stale",
-            Self::InvitationClosed(_) => "invitation_closed",
+            Self::InvitationClosed => "invitation_closed",
             Self::InvitationExpired => "invitation_expired",
             Self::Cooldown(_) => "cooldown",
             Self::MailQuota(_) => "mail_quota",

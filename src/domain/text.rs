@@ -144,7 +144,7 @@ pub fn search_words(name: &str, email_key: &str) -> Vec<String> {
 pub fn search_terms(query: &str) -> Vec<String> {
     let mut terms: Vec<String> = query
         .split_whitespace()
-        .map(|term| fold(term))
+        .map(fold)
         .filter(|term| !term.is_empty() && !term.contains(char::is_control))
         // The mark is ours: typed in front of a word it would reach into the addresses.
         .map(|term| term.trim_start_matches(ADDRESS_MARK).to_owned())

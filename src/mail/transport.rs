@@ -582,7 +582,7 @@ async fn tls_parameters(smtp: &Smtp) -> Result<TlsParameters, String> {
 async fn farewell(mut connection: AsyncSmtpConnection) {
     let goodbye = pin!(connection.quit());
     // the letter's fate is already known; how the goodbye went changes nothing
-    let _ = timeout(FAREWELL, goodbye).await;
+    drop(timeout(FAREWELL, goodbye).await);
 }
 
 fn client_id(host: &str) -> ClientId {

@@ -77,7 +77,7 @@ impl Manager {
                     LOCK_TIMEOUT.as_millis()
                 ))?;
                 // Only a superuser may set it; elsewhere the server's own language decides.
-                let _ = conn.batch_execute("SET lc_messages = 'C'");
+                drop(conn.batch_execute("SET lc_messages = 'C'"));
                 Ok(Conn::Postgres(conn))
             }
         }
@@ -107,7 +107,7 @@ impl Conn {
     pub(super) fn begin_write(&mut self) -> Result<()> {
         match self {
             Self::Sqlite(conn) => {
-                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?
+                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
             }
             Self::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN")?,
         }

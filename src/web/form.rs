@@ -2,7 +2,7 @@
 
 use super::{
     csrf::{self, Seed},
-    error::Problem,
+    problem::Problem,
     visit::{Seen, Visit},
 };
 use crate::{

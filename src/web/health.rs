@@ -1,6 +1,6 @@
 //! For load balancers: is the process there, can it serve.
 
-use super::{app::App, error::Problem};
+use super::{app::App, problem::Problem};
 use crate::store;
 use actix_web::{HttpResponse, web::Data};
 

@@ -1,6 +1,7 @@
 //! Screens. This file is the table of addresses; everything else lives in the room its name says.
 
 mod account;
+pub mod answer;
 pub mod app;
 mod csrf;
 pub mod error;
@@ -10,6 +11,7 @@ mod invitation;
 pub mod log;
 mod organization;
 pub mod page;
+pub mod problem;
 mod static_files;
 mod team;
 pub mod urls;

@@ -1,12 +1,10 @@
 //! What every page is made of: the visitor's frame, small views of dates and badges, the answer itself.
 
-use super::{error::Problem, static_files};
+use super::static_files;
 use crate::domain::{
     delivery::DeliveryState, invitation::Standing, policy::Permission, role::InvitableRole,
     role::Role, time::Timestamp,
 };
-use actix_web::{HttpResponse, http::StatusCode, http::header::ContentType};
-use askama::Template;
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
@@ -457,27 +455,6 @@ pub fn or_list<T: AsRef<str>>(items: &[T]) -> String {
             format!("{} or {}", most.join(", "), last.as_ref())
         }
     }
-}
-
-/// A rendered page.
-///
-/// # Errors
-/// A template that cannot render: a defect.
-pub fn html(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
-    let body = template
-        .render()
-        .map_err(|error| Problem::broken(format!("cannot render: {error}")))?;
-    Ok(HttpResponse::build(status)
-        .content_type(ContentType::html())
-        .body(body))
-}
-
-/// [`html`] with status 200.
-///
-/// # Errors
-/// As [`html`].
-pub fn ok(template: &impl Template) -> Result<HttpResponse, Problem> {
-    html(StatusCode::OK, template)
 }
 
 #[cfg(test)]

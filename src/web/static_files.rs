@@ -1,6 +1,5 @@
 //! CSS, script and icons: compiled in, named by their content, compressed once, kept by browsers for a year.
 
-use super::error::Problem;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderValue},
@@ -82,33 +81,26 @@ pub(super) fn url(name: &str) -> &'static str {
 }
 
 /// `GET /static/{file}`
-pub(super) async fn show(
-    request: HttpRequest,
-    file: Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let wanted = format!("/static/{file}");
-    let file = FILES
-        .name_of_url
-        .get(&wanted)
-        .and_then(|name| FILES.by_name.get(name))
-        .ok_or_else(Problem::not_found)?;
-    Ok(answer(
+pub(super) async fn show(request: HttpRequest, file: Path<String>) -> HttpResponse {
+    let name = FILES.name_of_url.get(&format!("/static/{file}"));
+    answer(
         &request,
-        file,
+        name.map_or("", String::as_str),
         "public, max-age=31536000, immutable",
-    ))
+    )
 }
 
 /// `GET /favicon.ico`: browsers ask for it by themselves.
-pub(super) async fn favicon(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let file = FILES
-        .by_name
-        .get("mark.svg")
-        .ok_or_else(Problem::not_found)?;
-    Ok(answer(&request, file, "public, max-age=86400"))
+pub(super) async fn favicon(request: HttpRequest) -> HttpResponse {
+    answer(&request, "mark.svg", "public, max-age=86400")
 }
 
-fn answer(request: &HttpRequest, file: &File, keep: &'static str) -> HttpResponse {
+fn answer(request: &HttpRequest, name: &str, keep: &'static str) -> HttpResponse {
+    let Some(file) = FILES.by_name.get(name) else {
+        return HttpResponse::NotFound()
+            .content_type("text/plain; charset=utf-8")
+            .body("There is no such file.\n");
+    };
     let accepts_gzip = request
         .headers()
         .get(header::ACCEPT_ENCODING)

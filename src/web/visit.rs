@@ -6,8 +6,8 @@
 use super::{
     app::App,
     csrf::{self, Seed},
-    error::Problem,
     page::{Banner, Cx, Here, Me, OrgLink, initials},
+    problem::Problem,
 };
 use crate::{
     actions::{Client, Failure},

@@ -2,11 +2,7 @@
 
 use crate::{
     actions::Failure,
-    web::{
-        error::Problem,
-        page::{self, Cx},
-        visit::Visit,
-    },
+    web::{answer, page::Cx, problem::Problem, visit::Visit},
 };
 use actix_web::HttpResponse;
 use askama::Template;
@@ -26,5 +22,5 @@ pub(in crate::web) async fn show(visit: Visit) -> Result<HttpResponse, Problem> 
         })
         .await?;
     let cx = visit.frame(&seen, "account/home", "Your organizations");
-    page::ok(&Home { cx: &cx })
+    answer::ok(&Home { cx: &cx })
 }

@@ -5,17 +5,14 @@ use crate::{
     domain::{email::EmailAddress, refusal::Refusal},
     store,
     web::{
-        error::{self, Problem},
+        answer,
         form::{FormToken, Post, refused, safe_next},
-        page::{self, Cx},
+        page::Cx,
+        problem::{self, Problem},
         visit::{Seen, Visit},
     },
 };
-use actix_web::{
-    HttpResponse,
-    http::{StatusCode, header},
-    web::Query,
-};
+use actix_web::{HttpResponse, web::Query};
 use askama::Template;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -59,7 +56,7 @@ pub(in crate::web) async fn show(visit: Visit, back: Query<Back>) -> Result<Http
         return Ok(visit.see_other(next.unwrap_or_else(|| "/".to_owned())));
     }
     let cx = visit.frame(&seen, "account/sign_in", "Sign in");
-    page::ok(&SignIn {
+    answer::ok(&SignIn {
         cx: &cx,
         next: next.unwrap_or_default(),
         email: String::new(),
@@ -131,14 +128,8 @@ async fn again(
     let visit = &post.visit;
     let (seen, can_sign_up) = look(visit).await?;
     let cx = visit.frame(&seen, "account/sign_in", "Sign in");
-    let explained = refusal.map(|refusal| error::explain(&refusal.into(), Some(seen.now)));
-    let status = explained
-        .as_ref()
-        .map_or(StatusCode::UNPROCESSABLE_ENTITY, |explained| {
-            explained.status
-        });
-    let mut response = page::html(
-        status,
+    let explained = refusal.map(|refusal| problem::explain(&refusal.into(), Some(seen.now)));
+    answer::again(
         &SignIn {
             cx: &cx,
             next: safe_next(&post.form.next).unwrap_or_default(),
@@ -148,11 +139,6 @@ async fn again(
             problem: explained.as_ref().map(|explained| explained.advice.clone()),
             can_sign_up,
         },
-    )?;
-    if let Some(seconds) = explained.and_then(|explained| explained.retry_after) {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(response)
+        explained.as_ref(),
+    )
 }

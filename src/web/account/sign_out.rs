@@ -3,9 +3,9 @@
 use crate::{
     actions,
     web::{
-        error::Problem,
         form::{Button, Post},
         page::Banner,
+        problem::Problem,
         urls,
     },
 };

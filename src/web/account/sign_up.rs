@@ -9,17 +9,15 @@ use crate::{
     },
     store,
     web::{
-        error::{self, Problem},
+        answer,
         form::{FormToken, Post, refused},
-        page::{self, Banner, Cx},
+        page::{Banner, Cx},
+        problem::{self, Problem},
         urls,
         visit::Visit,
     },
 };
-use actix_web::{
-    HttpResponse,
-    http::{StatusCode, header},
-};
+use actix_web::HttpResponse;
 use askama::Template;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -74,7 +72,7 @@ pub(in crate::web) async fn show(visit: Visit) -> Result<HttpResponse, Problem> 
         return Ok(visit.see_other("/"));
     }
     let cx = visit.frame(&seen, "account/sign_up", "Sign up");
-    page::ok(&SignUp {
+    answer::ok(&SignUp {
         cx: &cx,
         name: String::new(),
         name_error: None,
@@ -162,14 +160,8 @@ async fn again(
 ) -> Result<HttpResponse, Problem> {
     let (seen, ()) = post.visit.anyone(None, |_, _| Ok(())).await?;
     let cx = post.visit.frame(&seen, "account/sign_up", "Sign up");
-    let explained = refusal.map(|refusal| error::explain(&refusal.into(), Some(seen.now)));
-    let status = explained
-        .as_ref()
-        .map_or(StatusCode::UNPROCESSABLE_ENTITY, |explained| {
-            explained.status
-        });
-    let mut response = page::html(
-        status,
+    let explained = refusal.map(|refusal| problem::explain(&refusal.into(), Some(seen.now)));
+    answer::again(
         &SignUp {
             cx: &cx,
             name: post.form.name.clone(),
@@ -181,11 +173,6 @@ async fn again(
             organization_error: faults.organization,
             problem: explained.as_ref().map(|explained| explained.advice.clone()),
         },
-    )?;
-    if let Some(seconds) = explained.and_then(|explained| explained.retry_after) {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(response)
+        explained.as_ref(),
+    )
 }

@@ -4,9 +4,9 @@ use super::{named, or_dead};
 use crate::{
     actions::{self, invitees::Joined},
     web::{
-        error::Problem,
         form::{Button, Post},
         page::Banner,
+        problem::Problem,
         urls,
         visit::Visit,
     },

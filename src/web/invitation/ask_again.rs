@@ -4,9 +4,9 @@ use super::{named, or_dead};
 use crate::{
     actions,
     web::{
-        error::Problem,
         form::{Button, Post},
         page::Banner,
+        problem::Problem,
         urls,
     },
 };

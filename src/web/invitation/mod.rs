@@ -8,9 +8,10 @@ pub(super) mod sign_up;
 pub(super) mod switch_account;
 
 use super::{
+    answer,
     app::App,
-    error::{self, Problem},
-    page::{self, Cx, WayOn},
+    page::{Cx, WayOn},
+    problem::{self, Problem},
     urls,
     visit::{Seen, Visit},
 };
@@ -20,7 +21,7 @@ use crate::{
     link::Purpose,
     store::{self, Conn, deliveries::About},
 };
-use actix_web::{HttpResponse, http::header};
+use actix_web::HttpResponse;
 use askama::Template;
 
 #[derive(Template)]
@@ -96,11 +97,11 @@ async fn or_dead(
 /// The page of a link that cannot be used (now, or by this visitor): its own words, status and next step (R-ACC-7).
 async fn dead(visit: &Visit, token: &str, refusal: Refusal) -> Result<HttpResponse, Problem> {
     let (seen, ()) = visit.anyone(None, |_, _| Ok(())).await?;
-    let explained = error::explain(&refusal.clone().into(), Some(seen.now));
+    let explained = problem::explain(&refusal.clone().into(), Some(seen.now));
     let url = urls::accept_invitation(token);
     if let Refusal::WrongAccount { invited, .. } = refusal {
         let cx = visit.frame(&seen, "invitation/wrong_account", "Another address");
-        return page::html(
+        return answer::html(
             explained.status,
             &WrongAccount {
                 cx: &cx,
@@ -131,15 +132,9 @@ async fn dead(visit: &Visit, token: &str, refusal: Refusal) -> Result<HttpRespon
     let page = Dead {
         cx: &cx,
         icon,
-        heading: explained.title,
-        body: explained.advice,
+        heading: explained.title.clone(),
+        body: explained.advice.clone(),
         way_on,
     };
-    let mut response = page::html(explained.status, &page)?;
-    if let Some(seconds) = explained.retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(response)
+    answer::again(&page, Some(&explained))
 }

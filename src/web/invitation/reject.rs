@@ -5,9 +5,10 @@ use crate::{
     actions,
     domain::invitation::Welcome,
     web::{
-        error::Problem,
+        answer,
         form::{Button, Post},
-        page::{self, Banner, Cx},
+        page::{Banner, Cx},
+        problem::Problem,
         urls,
         visit::Visit,
     },
@@ -44,7 +45,7 @@ async fn confirm(visit: &Visit, token: &str) -> Result<HttpResponse, Problem> {
     }
     let cx = visit.frame(&seen, "invitation/reject", "Reject invitation");
     let url = urls::accept_invitation(token);
-    page::ok(&Reject {
+    answer::ok(&Reject {
         cx: &cx,
         url,
         organization: about.organization,

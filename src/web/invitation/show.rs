@@ -4,8 +4,9 @@ use super::{Looked, look, named, or_dead};
 use crate::{
     domain::{invitation::Welcome, role::Role},
     web::{
-        error::Problem,
-        page::{self, Cx, When},
+        answer,
+        page::{Cx, When},
+        problem::Problem,
         urls,
         visit::{Seen, Visit},
     },
@@ -81,7 +82,7 @@ pub(super) async fn page(
         format!("Invitation to {}", about.organization),
     );
     let it = about.invitation;
-    page::html(
+    answer::html(
         status,
         &Show {
             cx: &cx,

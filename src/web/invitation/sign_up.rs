@@ -10,8 +10,8 @@ use crate::{
     domain::{refusal::Refusal, text::PersonName},
     web::{
         account::sign_up::new_hash,
-        error::{self, Problem},
         form::{FormToken, Post, refused},
+        problem::{self, Problem},
         urls,
     },
 };
@@ -79,7 +79,7 @@ async fn try_sign_up(post: &Post<Fields>, token: &str) -> Result<HttpResponse, P
     match refused(joined)? {
         Ok(joined) => Ok(welcome(&post.visit, &joined)),
         Err(refusal @ Refusal::CannotSignUp) => {
-            let explained = error::explain(&refusal.into(), None);
+            let explained = problem::explain(&refusal.into(), None);
             let half = SignUpHalf {
                 name: post.form.name.clone(),
                 problem: Some(explained.advice),

@@ -3,8 +3,8 @@
 use crate::{
     actions,
     web::{
-        error::Problem,
         form::{Button, Post},
+        problem::Problem,
         urls,
     },
 };

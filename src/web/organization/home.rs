@@ -3,8 +3,9 @@
 use crate::{
     domain::policy::Permission,
     web::{
-        error::{self, Problem},
+        answer, error,
         page::{self, Cx, Helper},
+        problem::Problem,
         urls,
         visit::Visit,
     },
@@ -41,7 +42,7 @@ pub(in crate::web) async fn show(visit: Visit, org: Path<String>) -> Result<Http
         .await?;
     let member = seen.member()?;
     let cx = visit.frame(&seen, "organization/home", "Home");
-    page::ok(&Home {
+    answer::ok(&Home {
         cx: &cx,
         can: page::can_do(member.place.role),
         helpers,

@@ -11,9 +11,10 @@ use crate::{
     },
     store::{self, deliveries::DeliveryRow, invitations::InvitationRow as Row},
     web::{
-        error::Problem,
+        answer,
         form::{Button, FormToken, Post},
         page::{self, Banner, Cx, DeliveryView, RoleChoice, When},
+        problem::Problem,
         urls,
         visit::{Member, Seen, Visit},
     },
@@ -120,7 +121,7 @@ pub(in crate::web) async fn show(
         format!("Invitation for {}", it.email),
     );
     let first = letters.len().saturating_sub(1);
-    page::ok(&Invitation {
+    answer::ok(&Invitation {
         cx: &cx,
         invited_by_email: inviter_email,
         message: it.note.clone(),
@@ -235,7 +236,7 @@ pub(in crate::web) async fn copy_link(
     }
     let (seen, it) = look(&post.visit, &path, Permission::CopyInvitationLink).await?;
     let cx = post.visit.frame(&seen, "team/link", "Invitation link");
-    page::ok(&Link {
+    answer::ok(&Link {
         cx: &cx,
         email: copied.email.shown().to_owned(),
         link,
@@ -301,7 +302,7 @@ fn role_page(
     } else {
         StatusCode::OK
     };
-    page::html(
+    answer::html(
         status,
         &ChangeInvitationRole {
             cx: &cx,
@@ -321,7 +322,7 @@ pub(in crate::web) async fn confirm_revoke(
 ) -> Result<HttpResponse, Problem> {
     let (seen, it) = look(&visit, &path, Permission::RevokeInvitation).await?;
     let cx = visit.frame(&seen, "team/revoke", "Revoke invitation");
-    page::ok(&Revoke {
+    answer::ok(&Revoke {
         cx: &cx,
         url: path.url(),
         email: it.email.shown().to_owned(),

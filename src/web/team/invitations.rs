@@ -17,8 +17,9 @@ use crate::{
         memberships::Part,
     },
     web::{
-        error::Problem,
+        answer,
         page::{self, Choice, Cx, DeliveryView, Pager, StateView, When},
+        problem::Problem,
         urls,
         visit::{Member, Visit},
     },
@@ -195,7 +196,7 @@ pub(in crate::web) async fn list(
         total,
     );
     let limits = visit.app.means.rules.mail;
-    page::ok(&Invitations {
+    answer::ok(&Invitations {
         cx: &cx,
         team: TeamHead::new(if history { "history" } else { "pending" }, member, head),
         history,

@@ -15,17 +15,17 @@ use crate::{
         time::Timestamp,
     },
     web::{
+        answer,
         app::App,
-        error::{self, Problem},
         form::{FormToken, Post},
         page::{self, Banner, Cx, RoleChoice},
+        problem::{self, Problem},
         urls,
         visit::Visit,
     },
 };
 use actix_web::{
     HttpResponse,
-    http::{StatusCode, header},
     web::{Path, Query},
 };
 use askama::Template;
@@ -102,7 +102,7 @@ pub(in crate::web) async fn show(
         emails: prefill.emails.clone(),
         ..InviteForm::empty(&visit.app, false, role)
     };
-    page::ok(&InvitePage { cx: &cx, form })
+    answer::ok(&InvitePage { cx: &cx, form })
 }
 
 /// The invite form as it was sent.
@@ -273,7 +273,7 @@ impl EntryFault {
             }
             Outcome::OverLimit(refusal) => Self::of(format!(
                 "{who}: {}",
-                error::explain(&refusal.clone().into(), Some(now)).advice
+                problem::explain(&refusal.clone().into(), Some(now)).advice
             )),
             Outcome::Bad(bad) => Self::of(format!("{who} {}", bad.fault)),
         }
@@ -312,7 +312,7 @@ async fn again(post: &Post<Fields>, slug: &str, again: Again) -> Result<HttpResp
         .await?;
     let mut cx = post.visit.frame(&seen, "team/invite", "Invite Member");
     cx.banner = (invited > 0).then(|| Banner::done(invited_line(invited)));
-    let explained = limit.map(|refusal| error::explain(&refusal.into(), Some(seen.now)));
+    let explained = limit.map(|refusal| problem::explain(&refusal.into(), Some(seen.now)));
     let form = InviteForm {
         emails,
         emails_errors: faults.emails,
@@ -323,16 +323,5 @@ async fn again(post: &Post<Fields>, slug: &str, again: Again) -> Result<HttpResp
         link_only: post.form.link_only.is_some(),
         ..InviteForm::empty(&post.visit.app, false, InvitableRole::Member)
     };
-    let status = explained
-        .as_ref()
-        .map_or(StatusCode::UNPROCESSABLE_ENTITY, |explained| {
-            explained.status
-        });
-    let mut response = page::html(status, &InvitePage { cx: &cx, form })?;
-    if let Some(seconds) = explained.and_then(|explained| explained.retry_after) {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(response)
+    answer::again(&InvitePage { cx: &cx, form }, explained.as_ref())
 }

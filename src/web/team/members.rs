@@ -8,8 +8,9 @@ use crate::{
         memberships::{MemberFilter, MemberRow as Row, Part, Place},
     },
     web::{
-        error::Problem,
+        answer,
         page::{self, Choice, Cx, Pager, When},
+        problem::Problem,
         urls,
         visit::{Member, Visit},
     },
@@ -129,7 +130,7 @@ pub(in crate::web) async fn list(
         form: InviteForm::dialog(&visit.app, Role::parse(&filter.invite)),
         q: filter.q,
     };
-    page::ok(&shown)
+    answer::ok(&shown)
 }
 
 fn view(row: Row, member: Member<'_>) -> MemberRow {

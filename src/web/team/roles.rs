@@ -6,8 +6,9 @@ use crate::{
         role::Role,
     },
     web::{
-        error::Problem,
+        answer,
         page::{self, Cx},
+        problem::Problem,
         visit::Visit,
     },
 };
@@ -52,7 +53,7 @@ pub(in crate::web) async fn show(visit: Visit, org: Path<String>) -> Result<Http
         yours: role == yours,
         note: "",
     };
-    page::ok(&Roles {
+    answer::ok(&Roles {
         cx: &cx,
         roles: Role::ALL
             .map(|role| RoleColumn {

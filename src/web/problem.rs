@@ -1,0 +1,328 @@
+//! Every way a request can fail, and how each looks: status, code, title, advice and a way on, decided in one `match`.
+
+use super::{
+    page::{self, WayOn},
+    urls,
+};
+use crate::{
+    actions::Failure,
+    domain::{
+        policy::{self, Denied},
+        refusal::Refusal,
+        role::Role,
+        time::Timestamp,
+    },
+    password::Busy,
+};
+use actix_web::http::StatusCode;
+use std::fmt;
+
+/// Why a request has no answer of its own.
+#[derive(Clone, Debug)]
+pub enum Problem {
+    /// The action said no, or could not.
+    Failure(Failure),
+    /// Not from one of our own pages, or from one that is too old.
+    Forged,
+    /// More bytes than any form of ours.
+    TooLarge,
+    /// The body did not come in time.
+    TooSlow,
+    /// Not a form.
+    UnsupportedType,
+    /// A form with fields that are missing, unknown or unreadable; the text says which.
+    BadForm(String),
+    /// The address exists, not with this method.
+    WrongMethod,
+}
+
+impl Problem {
+    /// There is nothing here.
+    pub const fn not_found() -> Self {
+        Self::Failure(Failure::NotFound)
+    }
+
+    /// A defect; the text goes to the log.
+    pub fn broken(why: impl Into<String>) -> Self {
+        Self::Failure(Failure::Broken(why.into()))
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::Failure(Failure::Refused(refusal))
+    }
+}
+
+impl From<askama::Error> for Problem {
+    fn from(error: askama::Error) -> Self {
+        Self::broken(format!("cannot render: {error}"))
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(_: Busy) -> Self {
+        Self::Failure(Failure::Unavailable {
+            repeat: false,
+            why: "too many passwords to check at once".to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failure(failure) => failure.fmt(f),
+            Self::Forged => f.write_str("form token or origin does not fit"),
+            Self::TooLarge => f.write_str("body too large"),
+            Self::TooSlow => f.write_str("body too slow"),
+            Self::UnsupportedType => f.write_str("not a form"),
+            Self::BadForm(why) => write!(f, "bad form: {why}"),
+            Self::WrongMethod => f.write_str("wrong method"),
+        }
+    }
+}
+
+/// How a problem looks.
+pub(super) struct Explained {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) title: String,
+    pub(super) advice: String,
+    pub(super) ways: Vec<WayOn>,
+    /// Seconds, for `Retry-After`.
+    pub(super) retry_after: Option<u64>,
+}
+
+impl Explained {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            title: title.into(),
+            advice: advice.into(),
+            ways: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    fn way(mut self, way: WayOn) -> Self {
+        self.ways.push(way);
+        self
+    }
+
+    fn until(mut self, until: Timestamp, now: Option<Timestamp>) -> Self {
+        self.retry_after = Some(now.map_or(60, |now| page::retry_after(until, now)));
+        self
+    }
+}
+
+/// The one place where problems become answers.
+pub(super) fn explain(problem: &Problem, now: Option<Timestamp>) -> Explained {
+    match problem {
+        Problem::Failure(Failure::SignedOut) => Explained::new(
+            StatusCode::UNAUTHORIZED,
+            "signed_out",
+            "Please sign in",
+            "You are not signed in, or your session has ended.",
+        )
+        .way(WayOn::to("Sign in", urls::SIGN_IN)),
+        Problem::Failure(Failure::NotFound) => Explained::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "We can't find that page.",
+            "Check the address, or go back to your organizations.",
+        )
+        .way(WayOn::to("Your organizations", "/")),
+        Problem::Failure(Failure::Denied(denied)) => denied_page(*denied),
+        Problem::Failure(Failure::Refused(refusal)) => refused_page(refusal, now),
+        Problem::Failure(Failure::Unavailable { .. }) => {
+            let mut page = Explained::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Roster is busy",
+                "Nothing was changed. Try again in a moment.",
+            );
+            page.retry_after = Some(2);
+            page
+        }
+        Problem::Failure(Failure::Broken(_)) => Explained::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "broken",
+            "Something went wrong",
+            "That is our fault, and nothing was changed. It was noted in the server's log.",
+        ),
+        Problem::Forged => Explained::new(
+            StatusCode::FORBIDDEN,
+            "form_expired",
+            "This form is out of date",
+            "Nothing was changed. Go back, reload the page and try again.",
+        ),
+        Problem::TooLarge => Explained::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "That is too much at once",
+            "Nothing was changed. Send less in one go.",
+        ),
+        Problem::TooSlow => Explained::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too_slow",
+            "That took too long",
+            "Nothing was changed. Try again.",
+        ),
+        Problem::UnsupportedType => Explained::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_type",
+            "We can't read that",
+            "Send a form (application/x-www-form-urlencoded).",
+        ),
+        Problem::BadForm(why) => Explained::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_form",
+            "We can't read that form",
+            format!("Nothing was changed. {}.", page::capitalized(why)),
+        ),
+        Problem::WrongMethod => Explained::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong_method",
+            "That doesn't work here",
+            "This address exists, but not for this kind of request.",
+        ),
+    }
+}
+
+fn denied_page(denied: Denied) -> Explained {
+    let roles: Vec<String> = policy::roles_that_can(denied.permission)
+        .into_iter()
+        .map(plural)
+        .collect();
+    let roles = match roles.as_slice() {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => roles.concat(),
+    };
+    Explained::new(
+        StatusCode::FORBIDDEN,
+        "denied",
+        "Your role doesn't allow that",
+        format!(
+            "Only {roles} can {}. You are {} here.",
+            denied.permission.label(),
+            with_article(denied.role)
+        ),
+    )
+}
+
+fn plural(role: Role) -> String {
+    format!("{}s", role.label().to_lowercase())
+}
+
+fn with_article(role: Role) -> String {
+    let article = if matches!(role, Role::Owner | Role::Admin) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {}", role.label())
+}
+
+fn refused_page(refusal: &Refusal, now: Option<Timestamp>) -> Explained {
+    let gone =
+        |title: &str, advice: &str| Explained::new(StatusCode::GONE, refusal.code(), title, advice);
+    let conflict = |title: &str, advice: String| {
+        Explained::new(StatusCode::CONFLICT, refusal.code(), title, advice)
+    };
+    let limit = |title: &str, advice: String, until: &Timestamp| {
+        Explained::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), title, advice)
+            .until(*until, now)
+    };
+    let wait =
+        |until: &Timestamp| now.map_or_else(|| "a while".to_owned(), |now| page::wait(*until, now));
+    match refusal {
+        Refusal::LinkUnknown => Explained::new(
+            StatusCode::NOT_FOUND,
+            refusal.code(),
+            "We can't find that invitation.",
+            "Check that you copied the whole link from the email.",
+        ),
+        Refusal::LinkExpired(at) => {
+            gone("This invitation has expired.", &format!("It was valid until {}.", at.date_and_time()))
+        }
+        Refusal::LinkRevoked | Refusal::OrganizationDeleted => {
+            gone("This invitation is no longer valid.", "It was withdrawn.")
+        }
+        Refusal::LinkReplaced => {
+            gone("A newer invitation was sent to this address.", "Look for the latest email, and use the link in it.")
+        }
+        Refusal::LinkUsed => {
+            gone("This link has already been used.", "Invitation links work once.").way(WayOn::to("Sign in", urls::SIGN_IN))
+        }
+        Refusal::LinkRejected => gone("You rejected this invitation.", ""),
+        Refusal::WrongAccount { invited, signed_in_as } => Explained::new(
+            StatusCode::FORBIDDEN,
+            refusal.code(),
+            "This invitation is for another address.",
+            format!("It was sent to {invited}. You're signed in as {signed_in_as}."),
+        ),
+        Refusal::AlreadyMember(name) => {
+            conflict("They are a member already", format!("{name} is in this organization with that address."))
+        }
+        Refusal::StaleRole(role) => conflict(
+            "Somebody else changed this meanwhile",
+            format!("The role is {role} now. Nothing else was changed. Reload the page to go on from there."),
+        ),
+        Refusal::InvitationClosed => {
+            conflict("This invitation has ended", "It can't be changed any more. Invite them again instead.".to_owned())
+        }
+        Refusal::InvitationExpired => {
+            conflict("This invitation has expired", "Resend it: they get a new link.".to_owned())
+        }
+        Refusal::Cooldown(until) => limit(
+            "Just a moment",
+            format!("A mail to this address went out less than a minute or so ago. You can resend in {}.", wait(until)),
+            until,
+        ),
+        Refusal::MailQuota(until) => limit(
+            "Too many invitation mails today",
+            format!("The daily limit is used up. You can send again in {}, or copy the link and share it yourself.", wait(until)),
+            until,
+        ),
+        Refusal::AskedAlready(until) => limit(
+            "You have asked already",
+            format!("The person who invited you was told. You can ask again in {}.", wait(until)),
+            until,
+        ),
+        Refusal::TooManyAttempts(until) => {
+            limit("Too many attempts", format!("Wait {} and try again.", wait(until)), until)
+        }
+        Refusal::WrongCredentials => Explained::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            refusal.code(),
+            "That didn't work",
+            "Email or password is not right.",
+        ),
+        Refusal::CannotSignUp => Explained::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            refusal.code(),
+            "That didn't work",
+            "We can't create an account with this address. If it is yours already, sign in instead.",
+        ),
+        Refusal::SignUpClosed => Explained::new(
+            StatusCode::FORBIDDEN,
+            refusal.code(),
+            "Accounts are by invitation",
+            "On this server you need an invitation to create an account. Ask somebody who is in already.",
+        )
+        .way(WayOn::to("Sign in", urls::SIGN_IN)),
+    }
+}
