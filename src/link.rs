@@ -37,6 +37,26 @@ impl Purpose {
     }
 
     /// What goes into the MAC. Not the prefix: renaming one for the eye must not end every link in the world.
+    /// Where a token of this purpose leads on the site, without the token.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Invitation => "/accept-invitation/",
+            Self::VerifyEmail => "/verify-email/",
+            Self::ResetPassword => "/reset-password/",
+        }
+    }
+
+    /// The path of a token: what follows the server's address.
+    pub fn path_of(self, token: &str) -> String {
+        format!("{}{token}", self.path())
+    }
+
+    /// The whole link of a token, the same in letters and on the Copy link page, byte for byte (R-INV-6).
+    /// `public_url` is `PUBLIC_URL` without a slash at its end, never anything from a request (R-INV-5).
+    pub fn link_of(self, public_url: &str, token: &str) -> String {
+        format!("{public_url}{}{token}", self.path())
+    }
+
     const fn domain(self) -> &'static [u8] {
         match self {
             Self::Invitation => b"roster link: invitation\0",

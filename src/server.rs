@@ -1,7 +1,7 @@
 //! Builds everything from the settings, serves, and stops without dropping what is in flight.
 
 use crate::{
-    actions::{Means, Rules},
+    actions::{self, Means, Rules},
     clock::Clock,
     config::{Config, DatabaseUrl, MailTarget, Signup, SmtpSecurity, Synchronous},
     domain::quota::MailLimits,
@@ -42,6 +42,9 @@ use tokio::{sync::Notify, sync::watch, task::JoinHandle};
 
 /// How long requests that are under way may take after SIGTERM, in seconds.
 const SHUTDOWN: u64 = 20;
+
+/// Pause between two sweeps.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
 /// Workers that empty the outbox. More than one, so that a slow conversation does not hold up the next letter.
 const MAIL_WORKERS: usize = 2;
@@ -219,8 +222,15 @@ impl Parts {
         Ok(server.listen(socket)?.run())
     }
 
+    /// Starts what runs beside the requests: the mail workers, and the housekeeping.
+    pub fn start_workers(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let mut workers = self.start_mail(stop);
+        workers.push(tokio::spawn(keep_house(self.app.clone(), stop.clone())));
+        workers
+    }
+
     /// Starts the workers that empty the outbox; none without a transport.
-    pub fn start_mail(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    fn start_mail(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         if matches!(self.transport, Transport::None) {
             return Vec::new();
         }
@@ -245,9 +255,9 @@ pub fn serve(config: &Config) -> Result<(), StartError> {
         })?;
         announce(config, socket.local_addr()?);
         let (stop, stopping) = watch::channel(false);
-        let mail = parts.start_mail(&stopping);
+        let workers = parts.start_workers(&stopping);
         parts.listen(socket, true)?.await?;
-        finish(stop, mail).await;
+        finish(stop, workers).await;
         Ok(())
     })
 }
@@ -275,14 +285,33 @@ fn announce(config: &Config, address: SocketAddr) {
 }
 
 /// Requests have ended; letters under way may end too.
-async fn finish(stop: watch::Sender<bool>, mail: Vec<JoinHandle<()>>) {
+async fn finish(stop: watch::Sender<bool>, workers: Vec<JoinHandle<()>>) {
     stop.send_replace(true);
-    for worker in mail {
+    for worker in workers {
         if tokio::time::timeout(Duration::from_secs(SHUTDOWN + 15), worker)
             .await
             .is_err()
         {
             tracing::warn!("a letter under way was left behind; its state will be unknown");
+        }
+    }
+}
+
+/// Sweeps every few minutes, a batch at a time. Several instances may do so at once: what one has deleted the other
+/// does not find.
+async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let pause = match app.act(actions::housekeeping::sweep).await {
+            Ok(true) => Duration::from_millis(100),
+            Ok(false) => HOUSEKEEPING,
+            Err(error) => {
+                tracing::warn!(%error, "housekeeping has to wait");
+                HOUSEKEEPING
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => {}
         }
     }
 }

@@ -156,6 +156,8 @@ pub fn sign_in(
     email: &EmailAddress,
 ) -> Result<SessionToken, Failure> {
     store::quotas::reset(run.db, SIGN_IN_HERE, &here(client, email), run.now)?;
+    store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
+    store::quotas::give_back(run.db, SIGN_IN_CLIENT, &client.address, run.now)?;
     run.open_session(account, None, client)
 }
 

@@ -4,6 +4,7 @@
 //! and JSON call the same ones. Passwords are hashed before the transaction, letters are sent after it, by the worker.
 
 pub mod accounts;
+pub mod housekeeping;
 pub mod invitations;
 pub mod invitees;
 

@@ -13,6 +13,9 @@ pub struct Quota {
     pub window: Duration,
 }
 
+/// No quota has a longer window than this.
+pub const LONGEST_WINDOW: Duration = Duration::days(1);
+
 /// Failed or unfinished sign-ins of one address from one client (OWASP Authentication: throttle, do not lock out).
 pub const SIGN_IN_HERE: Quota = Quota {
     scope: "sign_in_here",
@@ -27,17 +30,18 @@ pub const SIGN_IN_ANYWHERE: Quota = Quota {
     window: Duration::minutes(15),
 };
 
-/// Sign-in attempts of one client over all addresses: what a password sprayer gets.
+/// Failed or unfinished sign-ins of one client over all addresses: what a password sprayer gets. A success is given
+/// back, so that many people behind one address do not lock each other out.
 pub const SIGN_IN_CLIENT: Quota = Quota {
     scope: "sign_in_client",
     limit: 200,
     window: Duration::minutes(15),
 };
 
-/// Sign-up attempts of one client. Bounds how many addresses it can probe for accounts.
+/// Sign-up attempts of one client. Bounds how many addresses it can probe for accounts, and how many it can make up.
 pub const SIGN_UP_CLIENT: Quota = Quota {
     scope: "sign_up_client",
-    limit: 100,
+    limit: 1000,
     window: Duration::hours(1),
 };
 

@@ -163,7 +163,7 @@ impl Sender {
                 .lines()
                 .map(unlinked)
                 .collect(),
-            link: invitation_link(&self.public_url, &token),
+            link: Purpose::Invitation.link_of(&self.public_url, &token),
             until: it.expires_at.date_and_time(),
             email: it.email.shown().to_owned(),
         };
@@ -200,11 +200,6 @@ impl Sender {
             rendered(&NoticeHtml(&view))?,
         ))
     }
-}
-
-/// The address that a token of an invitation leads to: in letters and on the Copy link page, byte for byte (R-INV-6).
-pub fn invitation_link(public_url: &str, token: &str) -> String {
-    format!("{public_url}/accept-invitation/{token}")
 }
 
 fn rendered(template: &impl Template) -> Result<String, NoLetter> {

@@ -57,6 +57,20 @@ pub fn peek(
     })
 }
 
+/// Gives one use of `subject` in the current window back.
+pub fn give_back(conn: &mut Conn, quota: Quota, subject: &str, now: Timestamp) -> Result<()> {
+    diesel::update(
+        quotas::table
+            .filter(quotas::scope.eq(quota.scope))
+            .filter(quotas::subject.eq(subject))
+            .filter(quotas::window_start.eq(now.window(quota.window)))
+            .filter(quotas::used.gt(0)),
+    )
+    .set(quotas::used.eq(quotas::used - 1))
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Gives the uses of `subject` in the current window back.
 pub fn reset(conn: &mut Conn, quota: Quota, subject: &str, now: Timestamp) -> Result<()> {
     diesel::delete(
@@ -69,7 +83,23 @@ pub fn reset(conn: &mut Conn, quota: Quota, subject: &str, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Forgets windows that began before `before`.
-pub fn delete_before(conn: &mut Conn, before: Timestamp) -> Result<usize> {
-    Ok(diesel::delete(quotas::table.filter(quotas::window_start.lt(before))).execute(conn)?)
+/// Forgets windows that began before `before`, at most `most`, and answers how many.
+pub fn delete_before(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usize> {
+    type Key = (String, String, Timestamp);
+    let old = quotas::table
+        .filter(quotas::window_start.lt(before))
+        .order(quotas::window_start.asc())
+        .limit(most)
+        .select((quotas::scope, quotas::subject, quotas::window_start))
+        .load::<Key>(conn)?;
+    for (scope, subject, window) in &old {
+        diesel::delete(
+            quotas::table
+                .filter(quotas::scope.eq(scope))
+                .filter(quotas::subject.eq(subject))
+                .filter(quotas::window_start.eq(window)),
+        )
+        .execute(conn)?;
+    }
+    Ok(old.len())
 }

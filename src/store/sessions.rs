@@ -222,6 +222,33 @@ pub fn delete_others(conn: &mut Conn, account: AccountId, keep: Option<SessionId
     Ok(())
 }
 
+/// Forgets sessions that were last used before `unused_since` or were replaced before `now`, at most `most` of each,
+/// and answers how many.
+pub fn delete_ended(
+    conn: &mut Conn,
+    now: Timestamp,
+    unused_since: Timestamp,
+    most: i64,
+) -> Result<usize> {
+    let mut ended = sessions::table
+        .filter(sessions::last_seen_at.lt(unused_since))
+        .order(sessions::last_seen_at.asc())
+        .limit(most)
+        .select(sessions::token_hash)
+        .load::<Vec<u8>>(conn)?;
+    ended.extend(
+        sessions::table
+            .filter(sessions::ends_at.lt(now))
+            .limit(most)
+            .select(sessions::token_hash)
+            .load::<Vec<u8>>(conn)?,
+    );
+    for token in &ended {
+        diesel::delete(sessions::table.filter(sessions::token_hash.eq(token))).execute(conn)?;
+    }
+    Ok(ended.len())
+}
+
 /// Notes that a session, and the membership it was used for, were active: one transaction of its own, after the page.
 pub async fn touch_all(
     db: &super::Db,

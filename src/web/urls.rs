@@ -1,6 +1,9 @@
 //! Addresses of our own pages, for links and redirects. The routes themselves are in [`super`].
 
-use crate::domain::{ids::InvitationId, role::InvitableRole};
+use crate::{
+    domain::{ids::InvitationId, role::InvitableRole},
+    link::Purpose,
+};
 use std::fmt::Display;
 use url::form_urlencoded::byte_serialize;
 
@@ -53,7 +56,7 @@ pub fn invitation(slug: &str, id: InvitationId) -> String {
 
 /// The invitation page of a link.
 pub fn accept_invitation(token: &str) -> String {
-    format!("/accept-invitation/{token}")
+    Purpose::Invitation.path_of(token)
 }
 
 /// A query of the pairs that have a value.

@@ -63,6 +63,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_id ON sessions (id);
 CREATE INDEX sessions_by_account ON sessions (account_id);
 CREATE INDEX sessions_by_last_seen ON sessions (last_seen_at);
+CREATE INDEX sessions_by_end ON sessions (ends_at) WHERE ends_at IS NOT NULL;
 
 CREATE TABLE invitations (
     organization_id BLOB NOT NULL REFERENCES organizations (id),

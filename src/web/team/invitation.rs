@@ -9,6 +9,7 @@ use crate::{
         policy::Permission,
         role::InvitableRole,
     },
+    link::Purpose,
     store::{self, deliveries::DeliveryRow, invitations::InvitationRow as Row},
     web::{
         answer,
@@ -226,11 +227,7 @@ pub(in crate::web) async fn copy_link(
     let copied = post
         .act(move |run, actor| actions::invitations::copy_link(run, actor, &slug, id))
         .await?;
-    let link = format!(
-        "{}{}",
-        post.visit.app.site.public_url,
-        urls::accept_invitation(&copied.token)
-    );
+    let link = Purpose::Invitation.link_of(&post.visit.app.site.public_url, &copied.token);
     if post.wants_json {
         return Ok(HttpResponse::Ok().json(serde_json::json!({ "link": link })));
     }

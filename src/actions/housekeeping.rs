@@ -1,0 +1,23 @@
+//! What the program does by itself, now and then: forgetting what no longer means anything.
+
+use super::{Failure, Run};
+use crate::{
+    domain::{quota, session},
+    store,
+};
+
+/// Rows forgotten in one transaction: few enough that no page waits for it.
+const BATCH: i64 = 500;
+
+/// Forgets sessions that have ended and limits whose window is over, a batch of each. Answers whether there is more.
+///
+/// # Errors
+/// Only the store's.
+pub fn sweep(run: &mut Run<'_>) -> Result<bool, Failure> {
+    let sessions =
+        store::sessions::delete_ended(run.db, run.now, run.now.minus(session::IDLE), BATCH)?;
+    let quotas =
+        store::quotas::delete_before(run.db, run.now.minus(quota::LONGEST_WINDOW * 2), BATCH)?;
+    let most = usize::try_from(BATCH).unwrap_or(usize::MAX);
+    Ok(sessions == most || quotas == most)
+}
