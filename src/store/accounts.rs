@@ -16,6 +16,21 @@ fn account((id, email, email_key, name, verified_at): Row) -> Account {
     }
 }
 
+/// The columns of a [`Row`].
+const COLUMNS: (
+    accounts::id,
+    accounts::email,
+    accounts::email_key,
+    accounts::name,
+    accounts::verified_at,
+) = (
+    accounts::id,
+    accounts::email,
+    accounts::email_key,
+    accounts::name,
+    accounts::verified_at,
+);
+
 /// Adds an account; `false` when the address has one already.
 pub fn insert(
     conn: &mut Conn,
@@ -40,13 +55,7 @@ pub fn insert(
 pub fn find(conn: &mut Conn, id: AccountId) -> Result<Option<Account>> {
     let row = accounts::table
         .filter(accounts::id.eq(id))
-        .select((
-            accounts::id,
-            accounts::email,
-            accounts::email_key,
-            accounts::name,
-            accounts::verified_at,
-        ))
+        .select(COLUMNS)
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(account))
@@ -59,22 +68,6 @@ pub fn credentials(conn: &mut Conn, email: &EmailAddress) -> Result<Option<(Acco
         .select((accounts::id, accounts::password_hash))
         .get_result(conn)
         .optional()?)
-}
-
-/// The account with this address.
-pub fn find_by_email(conn: &mut Conn, email: &EmailAddress) -> Result<Option<Account>> {
-    let row = accounts::table
-        .filter(accounts::email_key.eq(email.key()))
-        .select((
-            accounts::id,
-            accounts::email,
-            accounts::email_key,
-            accounts::name,
-            accounts::verified_at,
-        ))
-        .get_result::<Row>(conn)
-        .optional()?;
-    Ok(row.map(account))
 }
 
 /// Whether there is any account: the very first visitor may always sign up (R-ORG-5).

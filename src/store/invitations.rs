@@ -55,45 +55,30 @@ fn invitation((first, second): Row) -> Invitation {
     }
 }
 
-type Columns = (
-    (
-        invitations::id,
-        invitations::organization_id,
-        invitations::email,
-        invitations::email_key,
-        invitations::role,
-        invitations::note,
-        invitations::state,
-    ),
-    (
-        invitations::invited_by,
-        invitations::created_at,
-        invitations::expires_at,
-        invitations::exposed_at,
-        invitations::link_version,
-        invitations::closed_at,
-    ),
-);
-
-const COLUMNS: Columns = (
-    (
-        invitations::id,
-        invitations::organization_id,
-        invitations::email,
-        invitations::email_key,
-        invitations::role,
-        invitations::note,
-        invitations::state,
-    ),
-    (
-        invitations::invited_by,
-        invitations::created_at,
-        invitations::expires_at,
-        invitations::exposed_at,
-        invitations::link_version,
-        invitations::closed_at,
-    ),
-);
+/// The columns of a [`Row`].
+macro_rules! columns {
+    () => {
+        (
+            (
+                invitations::id,
+                invitations::organization_id,
+                invitations::email,
+                invitations::email_key,
+                invitations::role,
+                invitations::note,
+                invitations::state,
+            ),
+            (
+                invitations::invited_by,
+                invitations::created_at,
+                invitations::expires_at,
+                invitations::exposed_at,
+                invitations::link_version,
+                invitations::closed_at,
+            ),
+        )
+    };
+}
 
 /// Adds a pending invitation with its first delivery; `false` when the address has a pending one already (R-INV-4).
 pub fn insert(conn: &mut Conn, new: &Invitation, delivery: DeliveryId) -> Result<bool> {
@@ -124,7 +109,7 @@ pub fn find(
     let row = invitations::table
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::id.eq(id))
-        .select(COLUMNS)
+        .select(columns!())
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -134,7 +119,7 @@ pub fn find(
 pub fn find_by_id(conn: &mut Conn, id: InvitationId) -> Result<Option<Invitation>> {
     let row = invitations::table
         .filter(invitations::id.eq(id))
-        .select(COLUMNS)
+        .select(columns!())
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -150,7 +135,7 @@ pub fn find_pending(
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::email_key.eq(email.key()))
         .filter(sql::<Bool>("state = 'pending'"))
-        .select(COLUMNS)
+        .select(columns!())
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -300,7 +285,7 @@ type Line = (
 macro_rules! line_columns {
     () => {
         (
-            COLUMNS,
+            columns!(),
             accounts::name,
             (
                 deliveries::state,

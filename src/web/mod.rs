@@ -11,6 +11,7 @@ mod invitation;
 pub mod log;
 mod organization;
 pub mod page;
+mod paging;
 pub mod problem;
 mod static_files;
 mod team;

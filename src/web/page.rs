@@ -349,13 +349,12 @@ pub const COUNT_LIMIT: i64 = 1000;
 /// "Showing 1–50 of 312 members", "Showing 51–100 of more than 1,000 members".
 pub fn result_line(
     first: i64,
-    shown: usize,
+    shown: i64,
     total: i64,
     exact: bool,
     one: &str,
     many: &str,
 ) -> String {
-    let shown = i64::try_from(shown).unwrap_or(0);
     let noun = if total == 1 && exact { one } else { many };
     let total = if exact {
         thousands(total)
@@ -378,27 +377,6 @@ pub fn up_to_limit(count: i64) -> String {
         format!("{}+", thousands(COUNT_LIMIT))
     } else {
         thousands(count)
-    }
-}
-
-/// Cuts the row too many that was read to learn whether there is another page, and answers whether there is.
-pub fn cut<T>(rows: &mut Vec<T>, most: i64, backwards: bool) -> bool {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let more = rows.len() > most;
-    if more && backwards {
-        rows.remove(0);
-    } else if more {
-        rows.truncate(most);
-    }
-    more
-}
-
-/// The number of a page's first row: what its address says, for show only.
-pub fn first_number(from: Option<i64>, at_the_top: bool) -> i64 {
-    if at_the_top {
-        1
-    } else {
-        from.unwrap_or(1).clamp(1, 100_000_000)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     web::{
         answer,
         page::{self, Choice, Cx, DeliveryView, Pager, StateView, When},
+        paging::{Paging, Total},
         problem::Problem,
         urls,
         visit::{Member, Visit},
@@ -141,13 +142,8 @@ pub(in crate::web) struct Filter {
     state: String,
     #[serde(default)]
     q: String,
-    #[serde(default)]
-    after: String,
-    #[serde(default)]
-    before: String,
-    /// The number of the first row shown, for the result line only.
-    #[serde(default)]
-    from: Option<i64>,
+    #[serde(flatten)]
+    paging: Paging,
 }
 
 struct Found {
@@ -165,7 +161,8 @@ pub(in crate::web) async fn list(
     let filter = filter.into_inner();
     let shelf = Shelf::parse(&filter.state).unwrap_or(Shelf::Pending);
     let search = search(&filter.q);
-    let part = part(&filter, search.is_some());
+    let searching = search.is_some();
+    let part = filter.paging.part(|text| read_place(text, searching));
     let (seen, found) = {
         let search = search.clone();
         visit
@@ -187,14 +184,29 @@ pub(in crate::web) async fn list(
         mut rows,
         total,
     } = found;
-    let pager = pager(
-        &member.place.slug,
-        &filter,
-        shelf,
-        search.is_some(),
-        &mut rows,
-        total,
-    );
+    let shown = Total {
+        count: total,
+        exact: total <= page::COUNT_LIMIT,
+        one: "invitation",
+        many: "invitations",
+    };
+    let place = |row: &Row| {
+        write_place(&store::invitations::place(
+            &row.invitation,
+            shelf,
+            searching,
+        ))
+    };
+    let pager = filter
+        .paging
+        .pager(&mut rows, PAGE, &shown, place, |query| {
+            let kept = [("state", shelf.as_str()), ("q", &filter.q)];
+            format!(
+                "{}{}",
+                urls::invitations(&member.place.slug),
+                urls::query(&[&kept, query].concat())
+            )
+        });
     let limits = visit.app.means.rules.mail;
     answer::ok(&Invitations {
         cx: &cx,
@@ -261,70 +273,20 @@ fn states(chosen: Shelf) -> Vec<Choice> {
     .to_vec()
 }
 
-/// Where the page begins. A place that cannot be read is the top of the list.
-fn part(filter: &Filter, searching: bool) -> Part<Place> {
-    let place = |text: &str| {
-        let (id, key) = text.split_once('.')?;
-        let id = id.parse::<InvitationId>().ok()?;
-        if searching {
-            Some(Place::Named(key.to_owned(), id))
-        } else {
-            Some(Place::At(Timestamp::from_micros(key.parse().ok()?), id))
-        }
-    };
-    match (place(&filter.after), place(&filter.before)) {
-        (Some(after), _) => Part::After(after),
-        (None, Some(before)) => Part::Before(before),
-        (None, None) => Part::First,
-    }
+/// A place in the address: `id.` and what the list is sorted by.
+fn read_place(text: &str, searching: bool) -> Option<Place> {
+    let (id, key) = text.split_once('.')?;
+    let id = id.parse::<InvitationId>().ok()?;
+    Some(if searching {
+        Place::Named(key.to_owned(), id)
+    } else {
+        Place::At(Timestamp::from_micros(key.parse().ok()?), id)
+    })
 }
 
-fn pager(
-    slug: &str,
-    filter: &Filter,
-    shelf: Shelf,
-    searching: bool,
-    rows: &mut Vec<Row>,
-    total: i64,
-) -> Pager {
-    let here = part(filter, searching);
-    let backwards = matches!(here, Part::Before(_));
-    let at_the_top = matches!(here, Part::First);
-    let more = page::cut(rows, PAGE, backwards);
-    let first = page::first_number(filter.from, at_the_top);
-    let url = |name: &str, row: &Row, from: i64| {
-        let place = match store::invitations::place(&row.invitation, shelf, searching) {
-            Place::At(at, id) => format!("{id}.{}", at.micros()),
-            Place::Named(key, id) => format!("{id}.{key}"),
-        };
-        let from = from.max(1).to_string();
-        let query = [
-            ("state", shelf.as_str()),
-            ("q", &filter.q),
-            (name, &place),
-            ("from", &from),
-        ];
-        format!("{}{}", urls::invitations(slug), urls::query(&query))
-    };
-    let shown = i64::try_from(rows.len()).unwrap_or(PAGE);
-    let has_previous = if backwards { more } else { !at_the_top };
-    let has_next = backwards || more;
-    Pager {
-        line: page::result_line(
-            first,
-            rows.len(),
-            total,
-            total <= page::COUNT_LIMIT,
-            "invitation",
-            "invitations",
-        ),
-        previous: rows
-            .first()
-            .filter(|_| has_previous)
-            .map(|row| url("before", row, first - PAGE)),
-        next: rows
-            .last()
-            .filter(|_| has_next)
-            .map(|row| url("after", row, first + shown)),
+fn write_place(place: &Place) -> String {
+    match place {
+        Place::At(at, id) => format!("{id}.{}", at.micros()),
+        Place::Named(key, id) => format!("{id}.{key}"),
     }
 }

@@ -5,11 +5,12 @@ use crate::{
     domain::{ids::AccountId, policy::Permission, role::Role, text},
     store::{
         self,
-        memberships::{MemberFilter, MemberRow as Row, Part, Place},
+        memberships::{MemberFilter, MemberRow as Row, Place},
     },
     web::{
         answer,
         page::{self, Choice, Cx, Pager, When},
+        paging::{Paging, Total},
         problem::Problem,
         urls,
         visit::{Member, Visit},
@@ -56,13 +57,8 @@ pub(in crate::web) struct Filter {
     q: String,
     #[serde(default)]
     role: String,
-    #[serde(default)]
-    after: String,
-    #[serde(default)]
-    before: String,
-    /// The number of the first row shown, for the result line only.
-    #[serde(default)]
-    from: Option<i64>,
+    #[serde(flatten)]
+    paging: Paging,
     /// Opens the invite dialog.
     #[serde(default)]
     invite: String,
@@ -87,7 +83,7 @@ pub(in crate::web) async fn list(
         in_addresses: false,
         role: Role::parse(&filter.role),
     };
-    let part = part(&filter);
+    let part = filter.paging.part(read_place);
     let (seen, found) = visit
         .member(&org, move |conn, member| {
             member.check(Permission::SeeMembers)?;
@@ -117,7 +113,23 @@ pub(in crate::web) async fn list(
         total,
         filtered,
     } = found;
-    let pager = pager(&member.place.slug, &filter, &mut rows, total, filtered);
+    let total_shown = Total {
+        count: total,
+        exact: !filtered || total <= page::COUNT_LIMIT,
+        one: "member",
+        many: "members",
+    };
+    let place = |row: &Row| format!("{}.{}", row.account, row.name_key);
+    let pager = filter
+        .paging
+        .pager(&mut rows, PAGE, &total_shown, place, |query| {
+            let kept = [("q", filter.q.as_str()), ("role", &filter.role)];
+            format!(
+                "{}{}",
+                urls::team(&member.place.slug),
+                urls::query(&[&kept, query].concat())
+            )
+        });
     let all_columns = member.may(Permission::SeeMemberDetails);
     let shown = Members {
         cx: &cx,
@@ -159,51 +171,8 @@ fn role_filter(chosen: &str) -> Vec<Choice> {
     std::iter::once(all).chain(each).collect()
 }
 
-/// Where the page begins. A place that cannot be read is the top of the list.
-fn part(filter: &Filter) -> Part<Place> {
-    let place = |text: &str| {
-        let (id, key) = text.split_once('.')?;
-        Some((key.to_owned(), id.parse::<AccountId>().ok()?))
-    };
-    match (place(&filter.after), place(&filter.before)) {
-        (Some(after), _) => Part::After(after),
-        (None, Some(before)) => Part::Before(before),
-        (None, None) => Part::First,
-    }
-}
-
-fn pager(slug: &str, filter: &Filter, rows: &mut Vec<Row>, total: i64, filtered: bool) -> Pager {
-    let backwards = filter.after.is_empty() && !filter.before.is_empty();
-    let more = page::cut(rows, PAGE, backwards);
-    let exact = !filtered || total <= page::COUNT_LIMIT;
-    let first = page::first_number(filter.from, matches!(part(filter), Part::First));
-    let place = |row: &Row| format!("{}.{}", row.account, row.name_key);
-    let url = |name: &str, row: &Row, from: i64| {
-        let from = from.max(1).to_string();
-        let query = [
-            ("q", filter.q.as_str()),
-            ("role", &filter.role),
-            (name, &place(row)),
-            ("from", &from),
-        ];
-        format!("{}{}", urls::team(slug), urls::query(&query))
-    };
-    let shown = i64::try_from(rows.len()).unwrap_or(PAGE);
-    let has_previous = if backwards {
-        more
-    } else {
-        !matches!(part(filter), Part::First)
-    };
-    let has_next = if backwards { true } else { more };
-    Pager {
-        line: page::result_line(first, rows.len(), total, exact, "member", "members"),
-        previous: rows
-            .first()
-            .filter(|_| has_previous)
-            .map(|row| url("before", row, first - PAGE)),
-        next: rows
-            .last()
-            .filter(|_| has_next)
-            .map(|row| url("after", row, first + shown)),
-    }
+/// A place in the address: `id.name`.
+fn read_place(text: &str) -> Option<Place> {
+    let (id, key) = text.split_once('.')?;
+    Some((key.to_owned(), id.parse::<AccountId>().ok()?))
 }
