@@ -315,9 +315,9 @@ impl Visit {
         }
     }
 
-    /// Takes everything from the browser's cookie.
+    /// Takes everything from the browser's cookie. (`purge` would also drop the banner that is left afterwards.)
     pub(super) fn forget(&self) {
-        self.cookie.purge();
+        self.cookie.clear();
     }
 
     /// Leaves a message for the next page.
