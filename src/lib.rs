@@ -17,7 +17,7 @@
 //! every page names both.
 //!
 //! A rule has one place. Who may do what: [`domain::policy`]. What may happen to an invitation: [`domain::invitation`].
-//! What a delivery becomes: [`domain::delivery`]. How a refusal looks: [`web::error`]. Rules carry the number of the
+//! What a delivery becomes: [`domain::delivery`]. How a refusal looks: [`web::problem`]. Rules carry the number of the
 //! product's rule book, like R-INV-4.
 //!
 //! # Walkthrough: inviting

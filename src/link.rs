@@ -36,7 +36,6 @@ impl Purpose {
         }
     }
 
-    /// What goes into the MAC. Not the prefix: renaming one for the eye must not end every link in the world.
     /// Where a token of this purpose leads on the site, without the token.
     const fn path(self) -> &'static str {
         match self {
@@ -57,6 +56,7 @@ impl Purpose {
         format!("{public_url}{}{token}", self.path())
     }
 
+    /// What goes into the MAC. Not the prefix: renaming one for the eye must not end every link in the world.
     const fn domain(self) -> &'static [u8] {
         match self {
             Self::Invitation => b"roster link: invitation\0",

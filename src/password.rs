@@ -119,25 +119,6 @@ impl Hasher {
         &self.dummy
     }
 
-    /// Whether `phc` was made with other parameters than this hasher's, so that it should be made again
-    /// at the next sign-in, when the password is at hand. Also true for text that is no PHC hash.
-    pub fn needs_rehash(&self, phc: &str) -> bool {
-        let Ok(stored) = PasswordHash::new(phc) else {
-            return true;
-        };
-        let same_kind = stored.algorithm.as_str() == Algorithm::Argon2id.as_str()
-            && stored.version == Some(Version::V0x13.into());
-        let same_cost = Params::try_from(&stored).is_ok_and(|p| {
-            (p.m_cost(), p.t_cost(), p.p_cost())
-                == (
-                    self.params.m_cost(),
-                    self.params.t_cost(),
-                    self.params.p_cost(),
-                )
-        });
-        !(same_kind && same_cost)
-    }
-
     /// [`Hasher::hash`] on the blocking pool, in turn.
     ///
     /// # Errors
@@ -336,14 +317,12 @@ mod tests {
         assert_ne!(phc, hasher.hash(&secret("Grüße an alle"), [2; 16]));
         for garbage in ["", "x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "\0"] {
             assert!(!hasher.verify(&secret("Grüße an alle"), garbage));
-            assert!(hasher.needs_rehash(garbage));
         }
     }
 
     #[test]
     fn the_dummy_costs_the_same_and_opens_for_nobody() {
         let hasher = Hasher::for_tests();
-        assert!(!hasher.needs_rehash(hasher.dummy()));
         assert!(!hasher.verify(&secret(&"-".repeat(LONGEST)), hasher.dummy()));
     }
 
@@ -357,8 +336,6 @@ mod tests {
             "{}",
             hasher.dummy()
         );
-        assert!(hasher.needs_rehash(Hasher::for_tests().dummy()));
-        assert!(hasher.needs_rehash(&hasher.dummy().replace("argon2id", "argon2i")));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn begin_sign_up(run: &mut Run<'_>, client: &Client) -> Result<(), Failure> 
     if !run.means.rules.open_sign_up && store::accounts::any(run.db)? {
         return Err(Refusal::SignUpClosed.into());
     }
-    count(run, SIGN_UP_CLIENT, &client.address)
+    count(run, SIGN_UP_CLIENT, &client.network())
 }
 
 /// What signing up made.
@@ -134,7 +134,7 @@ pub fn begin_sign_in(
     client: &Client,
     email: &EmailAddress,
 ) -> Result<Attempt, Failure> {
-    count(run, SIGN_IN_CLIENT, &client.address)?;
+    count(run, SIGN_IN_CLIENT, &client.network())?;
     count(run, SIGN_IN_HERE, &here(client, email))?;
     count(run, SIGN_IN_ANYWHERE, email.key())?;
     let found = store::accounts::credentials(run.db, email)?;
@@ -155,9 +155,10 @@ pub fn sign_in(
     account: AccountId,
     email: &EmailAddress,
 ) -> Result<SessionToken, Failure> {
+    // In the order in which they were taken: two sign-ins of one person must not wait for each other crosswise.
+    store::quotas::give_back(run.db, SIGN_IN_CLIENT, &client.network(), run.now)?;
     store::quotas::reset(run.db, SIGN_IN_HERE, &here(client, email), run.now)?;
     store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
-    store::quotas::give_back(run.db, SIGN_IN_CLIENT, &client.address, run.now)?;
     run.open_session(account, None, client)
 }
 
@@ -170,7 +171,7 @@ pub fn sign_out(run: &mut Run<'_>, actor: &Actor) -> Result<(), Failure> {
 }
 
 fn here(client: &Client, email: &EmailAddress) -> String {
-    format!("{} {}", client.address, email.key())
+    format!("{} {}", client.network(), email.key())
 }
 
 /// Uses one of a quota.

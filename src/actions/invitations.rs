@@ -163,7 +163,7 @@ pub fn resend(
             }
             found
         }
-        Resending::Replace(_) => {
+        Resending::Replace => {
             supersede(run, &by, &found)?;
             create(run, &by, &found.email, found.role, found.note.clone(), true)?
         }

@@ -91,7 +91,7 @@ pub fn begin_sign_up(
 ) -> Result<EmailAddress, Failure> {
     let (_, invitation) = lock_and_find(run, id)?;
     invitation.welcome(None, run.now)?;
-    super::accounts::count(run, SIGN_UP_CLIENT, &client.address)?;
+    super::accounts::count(run, SIGN_UP_CLIENT, &client.network())?;
     Ok(invitation.email)
 }
 

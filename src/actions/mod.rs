@@ -21,6 +21,8 @@ use crate::{
         quota::MailLimits,
         refusal::Refusal,
         role::Role,
+        session::GRACE,
+        slug,
         time::Timestamp,
     },
     entropy::Entropy,
@@ -28,7 +30,7 @@ use crate::{
     store::{self, Conn},
     token::SessionToken,
 };
-use std::fmt;
+use std::{fmt, net::Ipv6Addr};
 use time::Duration;
 use uuid::Uuid;
 
@@ -75,6 +77,19 @@ pub struct Client {
     pub address: String,
     /// The browser's description of itself, shortened.
     pub agent: String,
+}
+
+impl Client {
+    /// What limits count: the address, or the /64 of an IPv6 address, which is what one subscriber gets (RFC 6177).
+    pub(crate) fn network(&self) -> String {
+        match self.address.parse::<Ipv6Addr>() {
+            Ok(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+            Err(_) => self.address.clone(),
+        }
+    }
 }
 
 /// Somebody who is signed in, read from the database in this action's own transaction.
@@ -209,6 +224,9 @@ impl<'a> Run<'a> {
         actor: &'b Actor,
         slug: &str,
     ) -> Result<Inside<'b>, Failure> {
+        if !slug::possible(slug) {
+            return Err(Failure::NotFound);
+        }
         let organization =
             store::organizations::lock_by_slug(self.db, slug)?.ok_or(Failure::NotFound)?;
         let membership = store::memberships::find(self.db, organization.id, actor.account().id)?
@@ -290,11 +308,11 @@ impl<'a> Run<'a> {
         organization: OrganizationId,
     ) -> Result<SessionToken, Failure> {
         let old = &actor.session;
-        store::sessions::set_ending(
-            self.db,
-            old.id,
-            self.now.plus(crate::domain::session::GRACE),
-        )?;
+        let ends_at = self.now.plus(GRACE);
+        if !store::sessions::set_ending(self.db, old.id, ends_at)? {
+            // It was ended while this action waited for the organization: it must not come back to life.
+            return Err(Failure::SignedOut);
+        }
         self.insert_session(
             old.id,
             old.account.id,

@@ -140,8 +140,8 @@ pub enum Welcome {
 pub enum Resending {
     /// Same link, valid until this instant.
     Extend(Timestamp),
-    /// It had expired: close it this way and make a new one with a new link.
-    Replace(Transition),
+    /// It has expired: it gives way to a new one with a new link.
+    Replace,
 }
 
 impl Invitation {
@@ -197,10 +197,7 @@ impl Invitation {
     /// [`Refusal::InvitationClosed`] when it has already ended.
     pub fn resend(&self, now: Timestamp, valid_for: Duration) -> Result<Resending, Refusal> {
         Ok(match self.still_open(now)? {
-            Standing::Expired => Resending::Replace(Transition {
-                to: State::Superseded,
-                at: now,
-            }),
+            Standing::Expired => Resending::Replace,
             _ => Resending::Extend(now.plus(valid_for)),
         })
     }
@@ -258,7 +255,7 @@ impl Invitation {
 }
 
 /// What a row in `state` that expires at `expires_at` is worth at `now`. The only place that decides expiry.
-pub fn standing(state: State, expires_at: Timestamp, now: Timestamp) -> Standing {
+fn standing(state: State, expires_at: Timestamp, now: Timestamp) -> Standing {
     match state {
         State::Pending if now >= expires_at => Standing::Expired,
         State::Pending => Standing::Pending,

@@ -6,14 +6,14 @@ use super::{
     time::Timestamp,
 };
 
-/// Who acts, read again inside the action's own transaction, after the organization was locked.
+/// An account in an organization, with a role.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Membership {
     /// The organization.
     pub organization: OrganizationId,
     /// The account.
     pub account: AccountId,
-    /// The role the database held at that moment.
+    /// Its role.
     pub role: Role,
     /// When the account joined.
     pub joined_at: Timestamp,

@@ -33,6 +33,15 @@ pub fn from_name(name: &str) -> String {
     }
 }
 
+/// Whether an organization could have this slug: what we never make need not be looked up.
+pub fn possible(slug: &str) -> bool {
+    !slug.is_empty()
+        && slug.len() <= 80
+        && slug
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 /// The `attempt`-th candidate for a slug: the bare one first, then `-2`, `-3` and so on.
 pub fn candidate(slug: &str, attempt: u32) -> String {
     if attempt <= 1 {
@@ -53,6 +62,8 @@ mod tests {
         assert_eq!(from_name("日本"), "team");
         assert_eq!(from_name("New"), "team");
         assert!(from_name(&"x".repeat(500)).len() <= LONGEST);
+        assert!(possible(&from_name("Zoë's Café")) && possible(&candidate("acme", 3)));
+        assert!(!possible("") && !possible("a\0") && !possible("Acme"));
         assert_eq!(candidate("acme", 1), "acme");
         assert_eq!(candidate("acme", 3), "acme-3");
     }

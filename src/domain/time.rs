@@ -39,6 +39,12 @@ impl Timestamp {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
+    /// Whether both databases can hold it: the years 1970 to 9999.
+    pub const fn in_calendar(self) -> bool {
+        const YEAR_10000: i64 = 253_402_300_800_000_000;
+        self.0 >= 0 && self.0 < YEAR_10000
+    }
+
     /// Date and time for people, on pages and in letters alike: `25 Nov 2026, 09:12 UTC`.
     pub fn date_and_time(self) -> String {
         let at = self.utc();

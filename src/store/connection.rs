@@ -39,8 +39,8 @@ impl std::fmt::Debug for Target {
 /// How long a statement waits for a lock, on both databases.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens connections for the pool. The derived `Conn::establish` would try both databases in turn and hide why.
-#[derive(Debug)]
+/// Opens connections for the pool, and one by one. The derived `Conn::establish` would try both databases in turn and hide why.
+#[derive(Clone, Debug)]
 pub(super) struct Manager {
     pub(super) target: Target,
     /// SQLite's `synchronous`: FULL survives a power cut, NORMAL may lose the last moments.

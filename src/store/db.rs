@@ -33,6 +33,7 @@ pub struct Db {
 }
 
 struct Shared {
+    manager: Manager,
     pool: r2d2::Pool<Manager>,
     /// As many permits as connections: waiting costs a task, not a thread.
     gate: Arc<Semaphore>,
@@ -65,11 +66,16 @@ impl Db {
             // A socket to a restarted server is only seen to be dead by asking. SQLite has no such thing.
             .test_on_check_out(on_postgres)
             .error_handler(Box::new(LogErrors))
-            .build(manager)
+            .build(manager.clone())
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let gate = Arc::new(Semaphore::new(options.connections.max(1) as usize));
         Ok(Self {
-            shared: Arc::new(Shared { pool, gate, writer }),
+            shared: Arc::new(Shared {
+                manager,
+                pool,
+                gate,
+                writer,
+            }),
         })
     }
 
@@ -78,7 +84,8 @@ impl Db {
     /// # Errors
     /// [`Error::Broken`] naming the migration that failed.
     pub fn migrate(&self) -> Result<usize> {
-        migrate::run(&mut *self.shared.connection()?)
+        // A connection of its own: on PostgreSQL migrating takes its time limits away.
+        migrate::run(&mut self.shared.manager.open()?)
     }
 
     /// Runs `work` on a connection, off the async threads. It must only read.

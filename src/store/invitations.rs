@@ -3,7 +3,7 @@
 use super::{
     connection::{Conn, MultiBackend},
     error::Result,
-    memberships::Part,
+    part::Part,
     schema::{accounts, deliveries, invitations},
 };
 use crate::domain::{
@@ -366,7 +366,7 @@ pub fn page(
         Part::After(place) | Part::Before(place) => Some(place.clone()),
     };
     macro_rules! keyset {
-        ($column:expr, $key:expr, $id:expr, descending) => {{
+        ($column:expr, $key:expr, $id:expr) => {{
             if let Some((key, id)) = $key.map(|key| (key, $id)) {
                 query = if backwards {
                     query.filter(
@@ -417,10 +417,10 @@ pub fn page(
         };
         match shelf {
             Shelf::Pending | Shelf::Expired => {
-                keyset!(invitations::expires_at, key, id, descending)
+                keyset!(invitations::expires_at, key, id)
             }
             Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
-                keyset!(invitations::closed_at, key, id, descending)
+                keyset!(invitations::closed_at, key, id)
             }
             Shelf::All => {
                 // Ids are made in order of time: newest first is the primary key backwards.

@@ -3,6 +3,7 @@
 use super::{
     connection::{Conn, MultiBackend},
     error::Result,
+    part::Part,
     schema::{accounts, membership_words, memberships},
 };
 use crate::domain::{
@@ -116,17 +117,6 @@ pub struct MemberFilter {
     pub in_addresses: bool,
     /// Only this role.
     pub role: Option<Role>,
-}
-
-/// Which part of a list, for pages that never count rows to skip.
-#[derive(Clone, Debug)]
-pub enum Part<P> {
-    /// From the top.
-    First,
-    /// What follows this place.
-    After(P),
-    /// What leads up to this place.
-    Before(P),
 }
 
 type Boxed<'a> = memberships::BoxedQuery<'a, MultiBackend>;

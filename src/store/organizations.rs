@@ -55,13 +55,14 @@ pub fn find(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>>
 }
 
 /// The organization, locked until the transaction ends: every change of members or invitations starts here, so that
-/// two of them never decide on the same facts (R-ROLE-5). SQLite holds the write lock already.
+/// two of them never decide on the same facts (R-ROLE-5). SQLite holds the write lock already; on PostgreSQL the lock
+/// lets foreign keys be checked meanwhile.
 pub fn lock(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
     if let Conn::Postgres(conn) = conn {
         let row = organizations::table
             .filter(organizations::id.eq(id))
             .select(COLUMNS)
-            .for_update();
+            .for_no_key_update();
         return Ok(row.get_result::<Row>(conn).optional()?.map(organization));
     }
     find(conn, id)
@@ -74,7 +75,7 @@ pub fn lock_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Organization>>
         .filter(organizations::deleted_at.is_null())
         .select(COLUMNS);
     let row = match conn {
-        Conn::Postgres(conn) => open.for_update().get_result::<Row>(conn),
+        Conn::Postgres(conn) => open.for_no_key_update().get_result::<Row>(conn),
         conn @ Conn::Sqlite(_) => open.get_result::<Row>(conn),
     };
     Ok(row.optional()?.map(organization))

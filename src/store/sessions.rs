@@ -194,16 +194,17 @@ pub fn set_organization(
     Ok(())
 }
 
-/// Gives a session's older tokens their last minute; a newer row with the same id follows.
-pub fn set_ending(conn: &mut Conn, id: SessionId, ends_at: Timestamp) -> Result<()> {
-    diesel::update(
+/// Gives a session's token its last minute; a newer row with the same id follows. `false` when the session has ended
+/// meanwhile: then nothing may follow.
+pub fn set_ending(conn: &mut Conn, id: SessionId, ends_at: Timestamp) -> Result<bool> {
+    let changed = diesel::update(
         sessions::table
             .filter(sessions::id.eq(id))
             .filter(sessions::ends_at.is_null()),
     )
     .set(sessions::ends_at.eq(ends_at))
     .execute(conn)?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Ends a session, with every token it has.

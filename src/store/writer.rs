@@ -67,7 +67,7 @@ impl Writer {
             .map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?;
         match told.await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::Unavailable("the writer has stopped".to_owned()).into()),
+            Err(_) => Err(Error::Unavailable("SQLite could not be written to".to_owned()).into()),
         }
     }
 }
@@ -76,7 +76,10 @@ impl Writer {
 fn run_batch(conn: &mut Conn, first: Job, queue: &mpsc::Receiver<Job>) {
     let begun = conn.begin_write();
     if let Err(error) = begun {
-        // The job never ran: dropping it tells its caller "unavailable".
+        // Nobody's job has run: dropping them tells their callers so. The others have waited as long as the first, and
+        // must not each wait for the lock once more.
+        drop(first);
+        queue.try_iter().for_each(drop);
         tracing::warn!(%error, "cannot start a writing transaction");
         return;
     }
@@ -133,7 +136,11 @@ where
     } else {
         "ROLLBACK TO job; RELEASE job"
     };
-    let lost = conn.batch_execute(close).err().map(Error::from);
+    // SQLite has given the whole transaction up: its words would only say that the savepoint is gone.
+    let lost = conn
+        .batch_execute(close)
+        .err()
+        .map(|error| Error::Unavailable(error.to_string()));
     let answer: Answer = Box::new(move |committed| {
         let told = match (done, committed) {
             (Ok(value), Ok(())) => Ok(value),

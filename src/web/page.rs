@@ -423,18 +423,6 @@ pub fn capitalized(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// "a", "a or b", "a, b or c".
-pub fn or_list<T: AsRef<str>>(items: &[T]) -> String {
-    match items {
-        [] => String::new(),
-        [only] => only.as_ref().to_owned(),
-        [most @ .., last] => {
-            let most: Vec<&str> = most.iter().map(AsRef::as_ref).collect();
-            format!("{} or {}", most.join(", "), last.as_ref())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -470,7 +458,6 @@ mod tests {
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(initials("Grace Brewster Hopper"), "GH");
         assert_eq!(initials("zoë"), "Z");
-        assert_eq!(or_list(&["a", "b", "c"]), "a, b or c");
         assert_eq!(
             result_line(51, 50, 312, true, "member", "members"),
             "Showing 51–100 of 312 members"

@@ -4,7 +4,7 @@
 //! the first does.
 
 use super::page::{self, Pager};
-use crate::store::memberships::Part;
+use crate::store::Part;
 use serde::Deserialize;
 
 /// The part of an address that says which page.

@@ -352,7 +352,8 @@ impl Visit {
 /// The client's address: the socket's, unless that is a trusted proxy; then the last address in `X-Forwarded-For` that
 /// is not one. Nobody else is believed.
 fn client_address(request: &HttpRequest, app: &App) -> String {
-    let Some(peer) = request.peer_addr() else {
+    // An IPv4 client of an IPv6 socket arrives as ::ffff:a.b.c.d.
+    let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else {
         return "unknown".to_owned();
     };
     let trusted = |address: &IpAddr| {
@@ -361,10 +362,10 @@ fn client_address(request: &HttpRequest, app: &App) -> String {
             .iter()
             .any(|net| net.contains(address))
     };
-    if !trusted(&peer.ip()) {
-        return peer.ip().to_string();
+    if !trusted(&peer) {
+        return peer.to_string();
     }
-    let mut nearest = peer.ip();
+    let mut nearest = peer;
     let forwarded = request
         .headers()
         .get_all("x-forwarded-for")
@@ -374,8 +375,8 @@ fn client_address(request: &HttpRequest, app: &App) -> String {
         let Ok(address) = hop.trim().parse::<IpAddr>() else {
             break;
         };
-        nearest = address;
-        if !trusted(&address) {
+        nearest = address.to_canonical();
+        if !trusted(&nearest) {
             break;
         }
     }

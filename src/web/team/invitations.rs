@@ -5,16 +5,15 @@ use crate::{
     actions::Failure,
     domain::{
         ids::InvitationId,
-        invitation::{Invitation, Standing, standing},
+        invitation::{Invitation, Standing},
         policy::Permission,
         quota::MailLimits,
         role::Role,
         time::Timestamp,
     },
     store::{
-        self,
+        self, Part,
         invitations::{InvitationRow as Row, Place, Shelf},
-        memberships::Part,
     },
     web::{
         answer,
@@ -105,7 +104,7 @@ impl InvitationRow {
     pub(super) fn new(row: Row, member: Member<'_>, limits: MailLimits) -> Self {
         let it = row.invitation;
         let now = member.now;
-        let stands = standing(it.state, it.expires_at, now);
+        let stands = it.standing(now);
         let (delivery, reason, last_sent) = match row.delivery {
             Some((state, reason, at)) => (Some(state), reason, Some((state, at))),
             None => (None, None, None),
@@ -277,11 +276,11 @@ fn states(chosen: Shelf) -> Vec<Choice> {
 fn read_place(text: &str, searching: bool) -> Option<Place> {
     let (id, key) = text.split_once('.')?;
     let id = id.parse::<InvitationId>().ok()?;
-    Some(if searching {
-        Place::Named(key.to_owned(), id)
-    } else {
-        Place::At(Timestamp::from_micros(key.parse().ok()?), id)
-    })
+    if searching {
+        return (!key.contains(char::is_control)).then(|| Place::Named(key.to_owned(), id));
+    }
+    let at = Timestamp::from_micros(key.parse().ok()?);
+    at.in_calendar().then_some(Place::At(at, id))
 }
 
 fn write_place(place: &Place) -> String {

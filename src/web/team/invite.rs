@@ -129,7 +129,7 @@ pub(in crate::web) async fn invite(
     org: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let form = &post.form;
-    let entries = email::parse_list(&form.emails);
+    let entries = email::parse_list(&form.emails, MOST_AT_ONCE + 1);
     let role = InvitableRole::parse(&form.role);
     let note = Note::parse(&form.message);
     let mut faults = Faults::default();
@@ -139,8 +139,7 @@ pub(in crate::web) async fn invite(
             .push(EntryFault::of("Enter at least one email address."));
     } else if entries.len() > MOST_AT_ONCE {
         let text = format!(
-            "These are {} addresses. Send up to {MOST_AT_ONCE} at once.",
-            entries.len()
+            "These are more than {MOST_AT_ONCE} addresses. Send up to {MOST_AT_ONCE} at once."
         );
         faults.emails.push(EntryFault::of(text));
     }

@@ -174,5 +174,6 @@ fn role_filter(chosen: &str) -> Vec<Choice> {
 /// A place in the address: `id.name`.
 fn read_place(text: &str) -> Option<Place> {
     let (id, key) = text.split_once('.')?;
-    Some((key.to_owned(), id.parse::<AccountId>().ok()?))
+    let readable = !key.contains(char::is_control);
+    readable.then_some((key.to_owned(), id.parse::<AccountId>().ok()?))
 }

@@ -37,7 +37,6 @@ struct PolicyCell {
     role_label: &'static str,
     yes: bool,
     yours: bool,
-    note: &'static str,
 }
 
 /// `GET /orgs/{org}/settings/roles`
@@ -51,7 +50,6 @@ pub(in crate::web) async fn show(visit: Visit, org: Path<String>) -> Result<Http
         role_label: role.label(),
         yes: policy::allows(role, permission),
         yours: role == yours,
-        note: "",
     };
     answer::ok(&Roles {
         cx: &cx,
