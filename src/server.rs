@@ -3,7 +3,7 @@
 use crate::{
     actions::{self, Means, Rules},
     clock::Clock,
-    config::{Config, DatabaseUrl, MailTarget, Signup, SmtpSecurity, Synchronous},
+    config::{Config, DatabaseUrl, MailTarget, ReplyTo, Signup, SmtpSecurity, Synchronous},
     domain::quota::MailLimits,
     entropy::Entropy,
     link::LinkKeys,
@@ -132,6 +132,7 @@ impl Parts {
                 name: config.mail_from.name.clone(),
                 address: config.mail_from.address.clone(),
             },
+            reply_to_inviter: config.reply_to == ReplyTo::Inviter,
             links: links.clone(),
         };
         Ok(Self {

@@ -15,6 +15,8 @@ pub struct Sender {
     pub public_url: String,
     /// The fixed sender.
     pub from: Party,
+    /// Whether answers to an invitation go to who invited, and not to [`Sender::from`].
+    pub reply_to_inviter: bool,
     /// Makes the tokens in links.
     pub links: LinkKeys,
 }
@@ -112,7 +114,8 @@ impl Sender {
                 )?
             }
         };
-        let reply_to = (kind == LetterKind::Invitation).then(|| Party {
+        let to_inviter = self.reply_to_inviter && kind == LetterKind::Invitation;
+        let reply_to = to_inviter.then(|| Party {
             name: unlinked(&about.inviter),
             address: about.inviter_email.key().to_owned(),
         });
@@ -228,6 +231,64 @@ fn unlinked(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{
+        ids::{AccountId, InvitationId, OrganizationId},
+        invitation::{Invitation, State},
+        role::InvitableRole,
+    };
+    use time::{Duration, macros::datetime};
+    use uuid::Uuid;
+
+    #[test]
+    fn answers_go_to_the_inviter_unless_that_is_switched_off() {
+        let address = |text| EmailAddress::parse(text).expect("an address");
+        let now = Timestamp::from(datetime!(2026-03-01 12:00 UTC));
+        let links = LinkKeys::new(&[7; 32], []);
+        let about = About {
+            invitation: Invitation {
+                id: InvitationId(Uuid::nil()),
+                organization: OrganizationId(Uuid::nil()),
+                email: address("grace@example.test"),
+                role: InvitableRole::Member,
+                note: None,
+                state: State::Pending,
+                invited_by: AccountId(Uuid::nil()),
+                created_at: now,
+                expires_at: now.plus(Duration::DAY),
+                exposed_at: None,
+                link_version: links.current_version(),
+                closed_at: None,
+            },
+            organization: "Acme".to_owned(),
+            slug: "acme".to_owned(),
+            deleted: false,
+            inviter: "Ada Lovelace".to_owned(),
+            inviter_email: address("ada@example.test"),
+        };
+        let reply_to = |reply_to_inviter, kind| {
+            let sender = Sender {
+                public_url: "https://roster.test".to_owned(),
+                from: Party {
+                    name: "Roster".to_owned(),
+                    address: "roster@roster.test".to_owned(),
+                },
+                reply_to_inviter,
+                links: links.clone(),
+            };
+            let to = address("somebody@example.test");
+            sender
+                .write(DeliveryId(Uuid::nil()), kind, &to, &about, now)
+                .expect("a letter")
+                .reply_to
+                .map(|party| party.address)
+        };
+        assert_eq!(
+            reply_to(true, LetterKind::Invitation).as_deref(),
+            Some("ada@example.test")
+        );
+        assert_eq!(reply_to(false, LetterKind::Invitation), None);
+        assert_eq!(reply_to(true, LetterKind::InvitationRejected), None);
+    }
 
     #[test]
     fn nothing_links() {

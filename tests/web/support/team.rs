@@ -116,6 +116,7 @@ impl Team {
                     name: "Roster".to_owned(),
                     address: "roster@roster.test".to_owned(),
                 },
+                reply_to_inviter: true,
                 links,
             },
             transport: setup.transport,
