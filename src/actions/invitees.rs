@@ -31,7 +31,9 @@ pub struct Joined {
     pub organization: String,
     /// The role there.
     pub role: Role,
-    /// A new token for the browser's cookie; none when the person was in already.
+    /// Whether they were in already.
+    pub already: bool,
+    /// A new token for the browser's cookie, where it needs one.
     pub token: Option<SessionToken>,
 }
 
@@ -46,12 +48,20 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Join
     let viewer = Some((&actor.account().email, membership.is_some()));
     match (invitation.welcome(viewer, run.now)?, membership) {
         (Welcome::AlreadyIn, Some(membership)) => {
-            store::sessions::set_organization(run.db, actor.session.id, organization.id)?;
+            if !store::sessions::set_organization(run.db, actor.session.id, organization.id)? {
+                return Err(Failure::SignedOut);
+            }
+            // A double click: the browser keeps the cookie of the last answer, so this one must not be the ending one.
+            let ending = actor.session.ending;
+            let token = ending
+                .then(|| run.add_token(actor, organization.id))
+                .transpose()?;
             Ok(Joined {
                 slug: organization.slug,
                 organization: organization.name,
                 role: membership.role,
-                token: None,
+                already: true,
+                token,
             })
         }
         _ => {
@@ -74,6 +84,7 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Join
                 slug: organization.slug,
                 organization: organization.name,
                 role,
+                already: false,
                 token: Some(token),
             })
         }
@@ -125,6 +136,7 @@ pub fn sign_up_and_join(
         slug: organization.slug,
         organization: organization.name,
         role,
+        already: false,
         token: Some(token),
     })
 }
@@ -203,19 +215,20 @@ pub fn reject(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Reje
 }
 
 /// The holder of an expired link asks for a new invitation: the inviter is told, at most once a day (R-ACC-7). Nobody
-/// needs to be signed in: the link is the only thing that is proved.
+/// needs to be signed in: the link is the only thing that is proved. Answers whether anybody was told: nobody is while
+/// the invitation is still good.
 ///
 /// # Errors
 /// [`Refusal::AskedAlready`]; the refusal of the page that fits when the invitation did not simply expire.
-pub fn ask_again(run: &mut Run<'_>, client: &Client, id: InvitationId) -> Result<(), Failure> {
+pub fn ask_again(run: &mut Run<'_>, client: &Client, id: InvitationId) -> Result<bool, Failure> {
     let (organization, invitation) = lock_and_find(run, id)?;
     match invitation.standing(run.now) {
         Standing::Expired => {}
-        Standing::Pending => return Ok(()),
+        Standing::Pending => return Ok(false),
         _ => {
             return invitation
                 .accept(run.now)
-                .map(|_| ())
+                .map(|_| false)
                 .map_err(Failure::from);
         }
     }
@@ -232,7 +245,7 @@ pub fn ask_again(run: &mut Run<'_>, client: &Client, id: InvitationId) -> Result
         &Event::of(Verb::AskAgain, &invitation),
     )?;
     tell_inviter(run, &invitation, LetterKind::InvitationAskedFor)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Finds the invitation of a link, locks its organization, and reads the invitation again.

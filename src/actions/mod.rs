@@ -313,6 +313,16 @@ impl<'a> Run<'a> {
             // It was ended while this action waited for the organization: it must not come back to life.
             return Err(Failure::SignedOut);
         }
+        self.add_token(actor, organization)
+    }
+
+    /// Gives the same session one more token.
+    fn add_token(
+        &mut self,
+        actor: &Actor,
+        organization: OrganizationId,
+    ) -> Result<SessionToken, Failure> {
+        let old = &actor.session;
         self.insert_session(
             old.id,
             old.account.id,

@@ -32,4 +32,6 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// The organization opened last.
     pub organization: Option<OrganizationId>,
+    /// Whether a newer token has replaced the one in this request's cookie.
+    pub ending: bool,
 }

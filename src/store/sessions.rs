@@ -162,6 +162,7 @@ pub fn visitor(
                 created_at,
                 last_seen_at,
                 organization: current,
+                ending: ends_at.is_some(),
             });
         }
     }
@@ -182,16 +183,16 @@ pub fn touch(conn: &mut Conn, id: SessionId, now: Timestamp, older_than: Timesta
     Ok(())
 }
 
-/// Remembers the organization opened last.
+/// Remembers the organization opened last; `false` when the session has ended.
 pub fn set_organization(
     conn: &mut Conn,
     id: SessionId,
     organization: OrganizationId,
-) -> Result<()> {
-    diesel::update(sessions::table.filter(sessions::id.eq(id)))
+) -> Result<bool> {
+    let changed = diesel::update(sessions::table.filter(sessions::id.eq(id)))
         .set(sessions::organization_id.eq(organization))
         .execute(conn)?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Gives a session's token its last minute; a newer row with the same id follows. `false` when the session has ended

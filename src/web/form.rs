@@ -72,7 +72,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Post<T> {
             let body = tokio::time::timeout(BODY_TIME, read(&mut payload))
                 .await
                 .map_err(|_| Problem::TooSlow)??;
+            if !is_plain_text(&body) {
+                return Err(Problem::BadForm(
+                    "it has a character that is no text".to_owned(),
+                ));
+            }
             let TokenOnly { csrf: sent_token } = parse(&body)?;
+            if sent_token.is_empty() {
+                return Err(Problem::Forged);
+            }
             Ok(Self {
                 form: parse(&body)?,
                 wants_json: wants_json(&request),
@@ -93,6 +101,26 @@ async fn read(payload: &mut Payload) -> Result<BytesMut, Problem> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// Whether what the form says is UTF-8 without NUL. The parser would put U+FFFD in the place of what is not; PostgreSQL
+/// refuses NUL.
+fn is_plain_text(body: &[u8]) -> bool {
+    let digit = |at: usize| {
+        let byte = body.get(at).copied()?;
+        char::from(byte).to_digit(16)
+    };
+    let mut bytes = Vec::with_capacity(body.len());
+    let mut at = 0;
+    while let Some(&byte) = body.get(at) {
+        let escaped = (byte == b'%')
+            .then(|| digit(at + 1).zip(digit(at + 2)))
+            .flatten()
+            .and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    !bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok()
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -205,6 +233,16 @@ pub(super) fn refused<T>(answer: Result<T, Problem>) -> Result<Result<T, Refusal
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_text_has_no_nul_and_is_utf_8() {
+        for good in ["", "a=b&c=%C3%A9+x", "a=é%", "a=%zz%4", "a=%e2%82%ac"] {
+            assert!(is_plain_text(good.as_bytes()), "{good}");
+        }
+        for bad in [&b"a=%00"[..], b"a=\0", b"a=%ff", b"a=%C3&b=%A9", b"a=\xff"] {
+            assert!(!is_plain_text(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn next_stays_on_this_site() {

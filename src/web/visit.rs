@@ -332,7 +332,10 @@ impl Visit {
         if !self.get {
             return None;
         }
-        self.cookie.remove_as::<Banner>(BANNER).and_then(Result::ok)
+        // Without one the cookie is left alone: a page that loads while another tab signs in must not bring the old token back.
+        let banner = self.cookie.get::<Banner>(BANNER).ok().flatten()?;
+        self.cookie.remove(BANNER);
+        Some(banner)
     }
 
     /// 303 to another page of ours.

@@ -32,18 +32,19 @@ async fn try_accept(post: &Post<Button>, token: &str) -> Result<HttpResponse, Pr
 
 /// Into the organization, with a word of welcome.
 pub(super) fn welcome(visit: &Visit, joined: &Joined) -> HttpResponse {
-    let line = match &joined.token {
-        Some(token) => {
-            visit.set_token(token);
-            format!(
-                "You're in. Welcome to {}. You joined as {}.",
-                joined.organization, joined.role
-            )
-        }
-        None => format!(
+    if let Some(token) = &joined.token {
+        visit.set_token(token);
+    }
+    let line = if joined.already {
+        format!(
             "You're already in {} as {}.",
             joined.organization, joined.role
-        ),
+        )
+    } else {
+        format!(
+            "You're in. Welcome to {}. You joined as {}.",
+            joined.organization, joined.role
+        )
     };
     visit.see_other_saying(urls::organization(&joined.slug), &Banner::done(line))
 }

@@ -23,8 +23,12 @@ pub(in crate::web) async fn ask_again(
 
 async fn try_ask_again(post: &Post<Button>, token: &str) -> Result<HttpResponse, Problem> {
     let (id, _) = named(&post.visit.app, token)?;
-    post.act_as_anyone(move |run, _, client| actions::invitees::ask_again(run, client, id))
+    let told = post
+        .act_as_anyone(move |run, _, client| actions::invitees::ask_again(run, client, id))
         .await?;
+    if !told {
+        return Ok(post.visit.see_other(urls::accept_invitation(token)));
+    }
     let banner =
         Banner::done("We told the person who invited you that you'd like a new invitation.");
     Ok(post

@@ -5,5 +5,6 @@
 pub mod checker;
 pub mod database;
 pub mod people;
+pub mod rows;
 pub mod smtp;
 pub mod team;

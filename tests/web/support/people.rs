@@ -167,10 +167,17 @@ impl Person {
     // What people do.
 
     pub fn sign_in(&self, email: &str) -> Answer<'_> {
-        self.get("/sign-in").submit(
-            "/sign-in",
-            &[("email", email), ("password", people_password())],
-        )
+        self.sign_in_with(email, people_password())
+    }
+
+    pub fn sign_in_with(&self, email: &str, password: &str) -> Answer<'_> {
+        let fields = [("email", email), ("password", password)];
+        self.get("/sign-in").submit("/sign-in", &fields)
+    }
+
+    /// Whether this browser is signed in.
+    pub fn is_signed_in(&self) -> bool {
+        self.get("/").status == 200
     }
 
     pub fn sign_out(&self) {
@@ -183,16 +190,49 @@ impl Person {
     }
 
     pub fn try_invite(&self, emails: &str, role: &str) -> Answer<'_> {
-        let page = self.get("/orgs/acme/settings/team/invite");
-        page.submit(
-            "/orgs/acme/settings/team/invite",
-            &[
-                ("emails", emails),
-                ("role", role),
-                ("from", "page"),
-                ("then", "send"),
-            ],
-        )
+        self.try_invite_with(emails, role, &[])
+    }
+
+    /// Invites to Acme with more of the form filled in: `message`, `link_only`.
+    pub fn try_invite_with(&self, emails: &str, role: &str, more: &[(&str, &str)]) -> Answer<'_> {
+        self.try_invite_to("acme", emails, role, more)
+    }
+
+    pub fn try_invite_to(
+        &self,
+        slug: &str,
+        emails: &str,
+        role: &str,
+        more: &[(&str, &str)],
+    ) -> Answer<'_> {
+        let url = format!("/orgs/{slug}/settings/team/invite");
+        let mut fields = vec![
+            ("emails", emails),
+            ("role", role),
+            ("from", "page"),
+            ("then", "send"),
+        ];
+        fields.extend_from_slice(more);
+        self.get(&url).submit(&url, &fields)
+    }
+
+    /// Invites without a letter.
+    pub fn invite_by_link_only(&self, email: &str, role: &str) {
+        let more = [("link_only", "yes")];
+        self.try_invite_with(email, role, &more).expect(303);
+    }
+
+    /// Changes the role of the newest invitation for `email`, from a form that was made for `before`.
+    pub fn change_invited_role(&self, email: &str, before: &str, after: &str) -> Answer<'_> {
+        let url = format!("{}/role", self.invitation_url(email));
+        let fields = [("before", before), ("role", after)];
+        self.get("/").submit(&url, &fields)
+    }
+
+    /// Copy link without JavaScript.
+    pub fn copy_link_on_a_page(&self, email: &str) -> Answer<'_> {
+        let url = self.invitation_url(email);
+        self.get(&url).submit(&format!("{url}/link"), &[])
     }
 
     /// The address of the details page of the newest invitation for `email`.
@@ -265,6 +305,17 @@ impl Person {
         self.get(link).submit(&format!("{link}/accept"), &[])
     }
 
+    /// **Ask for a new invitation**, on the page of an expired link.
+    pub fn ask_again(&self, link: &str) -> Answer<'_> {
+        self.get(link).submit(&format!("{link}/ask-again"), &[])
+    }
+
+    /// **Sign out and continue**, on the page of somebody else's link.
+    pub fn switch_account(&self, link: &str) -> Answer<'_> {
+        self.get(link)
+            .submit(&format!("{link}/switch-account"), &[])
+    }
+
     pub fn reject(&self, link: &str) -> Answer<'_> {
         self.get(&format!("{link}/reject"))
             .submit(&format!("{link}/reject"), &[])
@@ -330,6 +381,28 @@ impl<'a> Answer<'a> {
     /// The page's form token; an empty one where it has none.
     pub fn csrf(&self) -> String {
         between(&self.body, "name=\"csrf\" value=\"", "\"").unwrap_or_default()
+    }
+
+    /// Seconds, from the header of an answer that says when to come back.
+    pub fn retry_after(&self) -> u64 {
+        let value = self.header("retry-after").expect("Retry-After");
+        value.parse().expect("seconds")
+    }
+
+    /// Who is listed: the first thing in each row of the page's table.
+    pub fn listed(&self) -> Vec<String> {
+        self.body
+            .split("role=\"rowheader\"")
+            .skip(1)
+            .filter_map(|row| between(row, "<bdi>", "</bdi>"))
+            .collect()
+    }
+
+    /// The page without its form token: what is left must not tell one visitor's case from another's.
+    pub fn without_token(&self) -> String {
+        let token = self.csrf();
+        assert!(!token.is_empty(), "the page has no form token");
+        self.body.replace(&token, "TOKEN")
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

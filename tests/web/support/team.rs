@@ -40,6 +40,8 @@ pub struct Setup {
     pub transport: Transport,
     pub secret: Vec<u8>,
     pub public_url: String,
+    pub hasher: Hasher,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
 }
 
 impl Default for Setup {
@@ -54,6 +56,8 @@ impl Default for Setup {
             transport: Transport::Memory(Arc::default()),
             secret: b"a secret key of tests, 32 bytes!".to_vec(),
             public_url: "http://127.0.0.1:8080".to_owned(),
+            hasher: Hasher::for_tests(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -93,7 +97,7 @@ impl Team {
             public_url: setup.public_url.clone(),
             secure_cookies: true,
             https: false,
-            trusted_proxies: Vec::new(),
+            trusted_proxies: setup.trusted_proxies,
             form_key: links.derive_form_key(),
         };
         let parts = Parts {
@@ -106,7 +110,7 @@ impl Team {
                     links: links.clone(),
                     rules: setup.rules,
                 }),
-                hasher: Hasher::for_tests(),
+                hasher: setup.hasher,
                 wake: Arc::new(Notify::new()),
                 site: Arc::new(site),
             },
@@ -227,6 +231,27 @@ impl Team {
             .last()
             .unwrap_or_else(|| panic!("no letter to {email}"));
         link_in(&letter.text)
+    }
+
+    /// The whole link in the newest letter to this address, host and all.
+    pub fn mailed_link(&self, email: &str) -> String {
+        let letters = self.letters_to(email);
+        let text = &letters.last().expect("a letter").text;
+        let link = text
+            .lines()
+            .find(|line| line.contains("/accept-invitation/"));
+        link.expect("a link in the letter").to_owned()
+    }
+
+    /// A genuine link to an invitation that there is not.
+    pub fn link_to_nothing(&self) -> String {
+        let links = &self.parts.app.means.links;
+        let token = links.make(
+            roster::link::Purpose::Invitation,
+            uuid::Uuid::from_u128(7),
+            links.current_version(),
+        );
+        format!("/accept-invitation/{}", token.expect("the current key"))
     }
 
     pub fn advance(&self, by: Duration) {
