@@ -145,13 +145,15 @@ pub fn begin_sign_in(
     })
 }
 
-/// Signs in after the password was verified: a new session, and the attempts are forgotten.
+/// Signs in after the password was verified: a new session, and the attempts are forgotten. Whoever was signed in with
+/// this browser before is signed out.
 ///
 /// # Errors
 /// Only the store's.
 pub fn sign_in(
     run: &mut Run<'_>,
     client: &Client,
+    before: Option<&Actor>,
     account: AccountId,
     email: &EmailAddress,
 ) -> Result<SessionToken, Failure> {
@@ -159,6 +161,9 @@ pub fn sign_in(
     store::quotas::give_back(run.db, SIGN_IN_CLIENT, &client.network(), run.now)?;
     store::quotas::reset(run.db, SIGN_IN_HERE, &here(client, email), run.now)?;
     store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
+    if let Some(before) = before {
+        sign_out(run, before)?;
+    }
     run.open_session(account, None, client)
 }
 

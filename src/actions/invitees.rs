@@ -1,14 +1,17 @@
 //! Invitations from the invitee's side: accept, reject, join with a new account, ask for a new one.
 
-use super::{Actor, Client, Failure, Run};
+use super::{
+    Actor, Client, Failure, Run,
+    accounts::{self, Attempt},
+};
 use crate::{
     domain::{
         account::Account,
         audit::{Event, Verb},
         delivery::LetterKind,
         email::EmailAddress,
-        ids::{AccountId, InvitationId},
-        invitation::{Invitation, Standing, Welcome},
+        ids::AccountId,
+        invitation::{Invitation, Link, Standing, Welcome},
         organization::Organization,
         quota::{ASK_AGAIN_EVERY, SIGN_UP_CLIENT},
         refusal::Refusal,
@@ -42,8 +45,8 @@ pub struct Joined {
 ///
 /// # Errors
 /// The refusal of the dead-link page that fits, or [`Refusal::WrongAccount`]. A failure consumes nothing.
-pub fn accept(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Joined, Failure> {
-    let (organization, invitation) = lock_and_find(run, id)?;
+pub fn accept(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Joined, Failure> {
+    let (organization, invitation) = lock_and_find(run, link)?;
     let membership = store::memberships::find(run.db, organization.id, actor.account().id)?;
     let viewer = Some((&actor.account().email, membership.is_some()));
     match (invitation.welcome(viewer, run.now)?, membership) {
@@ -98,11 +101,11 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Join
 pub fn begin_sign_up(
     run: &mut Run<'_>,
     client: &Client,
-    id: InvitationId,
+    link: Link,
 ) -> Result<EmailAddress, Failure> {
-    let (_, invitation) = lock_and_find(run, id)?;
+    let (_, invitation) = lock_and_find(run, link)?;
     invitation.welcome(None, run.now)?;
-    super::accounts::count(run, SIGN_UP_CLIENT, &client.network())?;
+    accounts::count(run, SIGN_UP_CLIENT, &client.network())?;
     Ok(invitation.email)
 }
 
@@ -113,11 +116,11 @@ pub fn begin_sign_up(
 pub fn sign_up_and_join(
     run: &mut Run<'_>,
     client: &Client,
-    id: InvitationId,
+    link: Link,
     name: &PersonName,
     password_hash: &str,
 ) -> Result<Joined, Failure> {
-    let (organization, invitation) = lock_and_find(run, id)?;
+    let (organization, invitation) = lock_and_find(run, link)?;
     invitation.welcome(None, run.now)?;
     let account = Account {
         id: AccountId(run.uuid()),
@@ -137,6 +140,43 @@ pub fn sign_up_and_join(
         organization: organization.name,
         role,
         already: false,
+        token: Some(token),
+    })
+}
+
+/// The sign-up form of a link that was used already may be the second click of a double click (R-ACC-5). With the right
+/// password it leads to the same place as the first; this counts the attempt like any other to sign in.
+///
+/// # Errors
+/// [`Refusal::LinkUsed`] when nobody with the invited address is in; [`Refusal::TooManyAttempts`].
+pub fn begin_return(run: &mut Run<'_>, client: &Client, link: Link) -> Result<Attempt, Failure> {
+    let (organization, invitation) = lock_and_find(run, link)?;
+    let email = invitation.email;
+    if store::memberships::find_by_email(run.db, organization.id, &email)?.is_none() {
+        return Err(Refusal::LinkUsed.into());
+    }
+    accounts::begin_sign_in(run, client, &email)
+}
+
+/// Signs in and leads into the organization, after the password was verified.
+///
+/// # Errors
+/// [`Refusal::LinkUsed`] when the account is no member any more.
+pub fn finish_return(
+    run: &mut Run<'_>,
+    client: &Client,
+    link: Link,
+    account: AccountId,
+) -> Result<Joined, Failure> {
+    let (organization, invitation) = lock_and_find(run, link)?;
+    let membership =
+        store::memberships::find(run.db, organization.id, account)?.ok_or(Refusal::LinkUsed)?;
+    let token = accounts::sign_in(run, client, None, account, &invitation.email)?;
+    Ok(Joined {
+        slug: organization.slug,
+        organization: organization.name,
+        role: membership.role,
+        already: true,
         token: Some(token),
     })
 }
@@ -178,16 +218,27 @@ fn join(
 pub struct Rejected {
     /// The organization's name.
     pub organization: String,
-    /// Who sent the invitation.
-    pub inviter: Option<String>,
+    /// Who was told.
+    pub told: Told,
+}
+
+/// Who learns by letter what an invitee did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// The inviter, by name.
+    Inviter(String),
+    /// The owners: the inviter has left.
+    Owners,
+    /// Nobody: no letters can be sent.
+    Nobody,
 }
 
 /// Rejects the invitation and tells the inviter, or the owners if the inviter has left (R-ACC-8).
 ///
 /// # Errors
 /// The refusal of the dead-link page that fits, or [`Refusal::WrongAccount`].
-pub fn reject(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Rejected, Failure> {
-    let (organization, invitation) = lock_and_find(run, id)?;
+pub fn reject(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Rejected, Failure> {
+    let (organization, invitation) = lock_and_find(run, link)?;
     let change = invitation.reject(run.now)?;
     if !invitation.email.same_mailbox(&actor.account().email) {
         let signed_in_as = actor.account().email.clone();
@@ -207,28 +258,28 @@ pub fn reject(run: &mut Run<'_>, actor: &Actor, id: InvitationId) -> Result<Reje
         &actor.client,
         &event,
     )?;
-    let inviter = tell_inviter(run, &invitation, LetterKind::InvitationRejected)?;
+    let told = tell_inviter(run, &invitation, LetterKind::InvitationRejected)?;
     Ok(Rejected {
         organization: organization.name,
-        inviter,
+        told,
     })
 }
 
 /// The holder of an expired link asks for a new invitation: the inviter is told, at most once a day (R-ACC-7). Nobody
-/// needs to be signed in: the link is the only thing that is proved. Answers whether anybody was told: nobody is while
-/// the invitation is still good.
+/// needs to be signed in: the link is the only thing that is proved. Answers who was told; nothing while the
+/// invitation is still good.
 ///
 /// # Errors
 /// [`Refusal::AskedAlready`]; the refusal of the page that fits when the invitation did not simply expire.
-pub fn ask_again(run: &mut Run<'_>, client: &Client, id: InvitationId) -> Result<bool, Failure> {
-    let (organization, invitation) = lock_and_find(run, id)?;
+pub fn ask_again(run: &mut Run<'_>, client: &Client, link: Link) -> Result<Option<Told>, Failure> {
+    let (organization, invitation) = lock_and_find(run, link)?;
     match invitation.standing(run.now) {
         Standing::Expired => {}
-        Standing::Pending => return Ok(false),
+        Standing::Pending => return Ok(None),
         _ => {
             return invitation
                 .accept(run.now)
-                .map(|_| false)
+                .map(|_| None)
                 .map_err(Failure::from);
         }
     }
@@ -244,41 +295,48 @@ pub fn ask_again(run: &mut Run<'_>, client: &Client, id: InvitationId) -> Result
         client,
         &Event::of(Verb::AskAgain, &invitation),
     )?;
-    tell_inviter(run, &invitation, LetterKind::InvitationAskedFor)?;
-    Ok(true)
+    tell_inviter(run, &invitation, LetterKind::InvitationAskedFor).map(Some)
 }
 
 /// Finds the invitation of a link, locks its organization, and reads the invitation again.
-fn lock_and_find(
-    run: &mut Run<'_>,
-    id: InvitationId,
-) -> Result<(Organization, Invitation), Failure> {
-    let unlocked = store::invitations::find_by_id(run.db, id)?.ok_or(Refusal::LinkUnknown)?;
+fn lock_and_find(run: &mut Run<'_>, link: Link) -> Result<(Organization, Invitation), Failure> {
+    let unlocked = store::invitations::find_by_link(run.db, link)?.ok_or(Refusal::LinkUnknown)?;
     let organization =
         store::organizations::lock(run.db, unlocked.organization)?.ok_or(Refusal::LinkUnknown)?;
     if organization.deleted_at.is_some() {
         return Err(Refusal::OrganizationDeleted.into());
     }
     let invitation =
-        store::invitations::find(run.db, organization.id, id)?.ok_or(Refusal::LinkUnknown)?;
+        store::invitations::find(run.db, organization.id, link.id)?.ok_or(Refusal::LinkUnknown)?;
     Ok((organization, invitation))
 }
 
-/// Queues a letter to the inviter, or to the owners if the inviter has left; answers the inviter's name if they are told.
+/// Queues a letter to the inviter, or to the owners if the inviter has left.
 fn tell_inviter(
     run: &mut Run<'_>,
     invitation: &Invitation,
     kind: LetterKind,
-) -> Result<Option<String>, Failure> {
+) -> Result<Told, Failure> {
     let organization = invitation.organization;
-    if store::memberships::find(run.db, organization, invitation.invited_by)?.is_some()
-        && let Some(inviter) = store::accounts::find(run.db, invitation.invited_by)?
-    {
-        run.deliver(invitation, kind, &inviter.email, true, None)?;
-        return Ok(Some(inviter.name));
-    }
-    for owner in store::memberships::owner_addresses(run.db, organization, OWNERS_TOLD)? {
-        run.deliver(invitation, kind, &owner, true, None)?;
-    }
-    Ok(None)
+    let inviter = match store::memberships::find(run.db, organization, invitation.invited_by)? {
+        Some(_) => store::accounts::find(run.db, invitation.invited_by)?,
+        None => None,
+    };
+    let told = match inviter {
+        Some(inviter) => {
+            run.deliver(invitation, kind, &inviter.email, true, None)?;
+            Told::Inviter(inviter.name)
+        }
+        None => {
+            for owner in store::memberships::owner_addresses(run.db, organization, OWNERS_TOLD)? {
+                run.deliver(invitation, kind, &owner, true, None)?;
+            }
+            Told::Owners
+        }
+    };
+    Ok(if run.means.rules.mail_ready {
+        told
+    } else {
+        Told::Nobody
+    })
 }

@@ -17,6 +17,16 @@ pub const VALID_FOR: Duration = Duration::hours(7 * 24);
 /// Addresses taken in one go (R-INV-13).
 pub const MOST_AT_ONCE: usize = 100;
 
+/// What a link says: which invitation, and which key made the link (R-INV-5). A link made with another of our keys than
+/// the invitation's own names nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The invitation.
+    pub id: InvitationId,
+    /// The key's version.
+    pub version: i32,
+}
+
 /// What a row says. *Expired* is not among them: it is computed, see [`Standing`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum State {

@@ -10,7 +10,7 @@ use crate::domain::{
     delivery::DeliveryState,
     email::EmailAddress,
     ids::{AccountId, DeliveryId, InvitationId, OrganizationId},
-    invitation::{Invitation, State, Transition},
+    invitation::{Invitation, Link, State, Transition},
     role::InvitableRole,
     time::Timestamp,
 };
@@ -116,9 +116,10 @@ pub fn find(
 }
 
 /// The invitation a link names, whatever its organization.
-pub fn find_by_id(conn: &mut Conn, id: InvitationId) -> Result<Option<Invitation>> {
+pub fn find_by_link(conn: &mut Conn, link: Link) -> Result<Option<Invitation>> {
     let row = invitations::table
-        .filter(invitations::id.eq(id))
+        .filter(invitations::id.eq(link.id))
+        .filter(invitations::link_version.eq(link.version))
         .select(columns!())
         .get_result::<Row>(conn)
         .optional()?;

@@ -153,8 +153,10 @@ impl<T> Post<T> {
         &self,
         action: impl Fn(&mut Run<'_>, &Actor) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Problem> {
-        self.act_as_anyone(move |run, actor, _| action(run, actor.ok_or(Failure::SignedOut)?))
-            .await
+        self.check_and_act(true, move |run, actor, _| {
+            action(run, actor.ok_or(Failure::SignedOut)?)
+        })
+        .await
     }
 
     /// Runs an action for whoever it is, signed in or not.
@@ -163,6 +165,16 @@ impl<T> Post<T> {
     /// [`Problem::Forged`] and what the action answers.
     pub async fn act_as_anyone<R: Send + 'static>(
         &self,
+        action: impl Fn(&mut Run<'_>, Option<&Actor>, &Client) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Problem> {
+        self.check_and_act(false, action).await
+    }
+
+    /// Looks the session up, checks the form token, acts: all in one transaction. Where only somebody who is signed in
+    /// can act, "sign in again" comes before "this form is out of date": it is the better advice.
+    async fn check_and_act<R: Send + 'static>(
+        &self,
+        signed_in: bool,
         action: impl Fn(&mut Run<'_>, Option<&Actor>, &Client) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Problem> {
         let (token, client, sent) = (
@@ -176,6 +188,9 @@ impl<T> Post<T> {
             .app
             .act(move |run| {
                 let seen = Seen::look(run.db, token.as_ref(), run.now)?;
+                if signed_in && seen.session.is_none() {
+                    return Err(Failure::SignedOut);
+                }
                 let seed = match (&seen.session, &token) {
                     (Some(session), _) => Seed::Session(session.id),
                     (None, Some(token)) => Seed::Browser(token.clone()),

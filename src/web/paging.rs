@@ -34,11 +34,16 @@ pub(super) struct Total {
 impl Paging {
     /// Where the page begins. A place that cannot be read is the top of the list.
     pub(super) fn part<P>(&self, read: impl Fn(&str) -> Option<P>) -> Part<P> {
-        match (read(&self.after), read(&self.before)) {
-            (Some(place), _) => Part::After(place),
-            (None, Some(place)) => Part::Before(place),
-            (None, None) => Part::First,
-        }
+        let (wanted, part): (_, fn(P) -> Part<P>) = if self.backwards() {
+            (&self.before, Part::Before)
+        } else {
+            (&self.after, Part::After)
+        };
+        read(wanted).map_or(Part::First, part)
+    }
+
+    fn backwards(&self) -> bool {
+        self.after.is_empty() && !self.before.is_empty()
     }
 
     /// Cuts the row too many that was read to learn whether there is another page, and makes the ways to the pages next
@@ -51,7 +56,7 @@ impl Paging {
         place: impl Fn(&R) -> String,
         url: impl Fn(&[(&str, &str)]) -> String,
     ) -> Pager {
-        let backwards = self.after.is_empty() && !self.before.is_empty();
+        let backwards = self.backwards();
         let at_the_top = self.after.is_empty() && self.before.is_empty();
         let more = cut(rows, most, backwards);
         let first = if at_the_top {

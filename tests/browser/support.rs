@@ -97,10 +97,13 @@ const FIND_BUTTON: &str = r#"
     return {element: found[0]};
 "#;
 
-/// Arguments: the text of the label, in full or, where only one label begins so, its beginning.
+/// Arguments: the text of the label, in full or, where only one label begins so, its beginning; and
+/// the text of the box it is in (or null).
 const FIND_FIELD: &str = r#"
-    const [name] = arguments;
-    const fields = [...page.querySelectorAll('input:not([type=hidden]), textarea, select')];
+    const [name, box] = arguments;
+    const around = field => squash(field.closest('section, form, dialog')?.innerText);
+    const fields = [...page.querySelectorAll('input:not([type=hidden]), textarea, select')]
+        .filter(field => !box || around(field).includes(box));
     const called = field => [
         field.getAttribute('aria-label'),
         ...(field.getAttribute('aria-labelledby') ?? '').split(/\s+/).map(id => document.getElementById(id)?.innerText),
@@ -113,9 +116,17 @@ const FIND_FIELD: &str = r#"
     const field = found[0];
     if (field.disabled) return {problem: `“${name}” is disabled`};
     // A drawn-over radio button or checkbox is clicked on its label.
-    const box = field.getBoundingClientRect();
-    const bare = !['radio', 'checkbox'].includes(field.type) || (box.width > 4 && getComputedStyle(field).opacity !== '0');
+    const {width} = field.getBoundingClientRect();
+    const bare = !['radio', 'checkbox'].includes(field.type) || (width > 4 && getComputedStyle(field).opacity !== '0');
     return {element: bare ? field : field.labels[0], value: field.value, checked: field.checked};
+"#;
+
+/// Arguments: a text that only one row shows.
+const FIND_ROW: &str = r#"
+    const [text] = arguments;
+    const rows = all('tbody tr').map(row => squash(row.innerText)).filter(row => row.includes(text));
+    if (rows.length !== 1) return {problem: `${rows.length} rows show “${text}”`};
+    return {text: rows[0]};
 "#;
 
 /// What a person reads, in one line.
@@ -127,14 +138,28 @@ const FOCUSED: &str = r#"
     return [...names(at), ...[...(at.labels ?? [])].map(label => squash(label.innerText))].find(Boolean) ?? '';
 "#;
 
+/// Arguments: the rules to ask, or null for all.
 const RUN_AXE: &str = r#"
-    const done = arguments[arguments.length - 1];
-    axe.run(document, {resultTypes: ['violations'], preload: false}).then(
+    const [rules, done] = arguments;
+    const options = {resultTypes: ['violations'], preload: false};
+    axe.run(document, rules ? {...options, runOnly: rules} : options).then(
         result => done(result.violations.flatMap(rule => rule.nodes.map(node =>
             `${rule.id} (${node.impact}): ${rule.help}: ${node.target.join(' ')}: `
             + node.failureSummary.replace(/\s+/g, ' ')))),
         error => done([`axe failed: ${error}`]),
     );
+"#;
+
+const LAID_OUT_FOR: &str = "return document.documentElement.clientWidth;";
+
+/// What would have to be scrolled sideways.
+const SIDEWAYS: &str = r#"
+    const wide = document.scrollingElement.scrollWidth;
+    const boxes = [...all('dialog:modal, :popover-open')].filter(box => box.scrollWidth > box.clientWidth);
+    return [
+        ...(wide > 320 ? [`at 320 pixels the page is ${wide} wide`] : []),
+        ...boxes.map(box => `at 320 pixels #${box.id} scrolls sideways`),
+    ];
 "#;
 
 /// One person's browser, with its own profile.
@@ -153,6 +178,33 @@ struct Look {
     dark: bool,
     phone: bool,
 }
+
+impl Look {
+    const fn name(self) -> &'static str {
+        match (self.phone, self.dark) {
+            (false, false) => "light",
+            (false, true) => "dark",
+            (true, false) => "phone",
+            (true, true) => "phone-dark",
+        }
+    }
+}
+
+/// How every page is looked at.
+const LOOKS: [Look; 3] = [
+    Look {
+        dark: false,
+        phone: false,
+    },
+    Look {
+        dark: true,
+        phone: false,
+    },
+    Look {
+        dark: false,
+        phone: true,
+    },
+];
 
 impl Browser {
     /// A desktop browser, light.
@@ -212,10 +264,33 @@ impl Browser {
         self.done(self.client.goto(address));
     }
 
+    /// Goes to this page again.
+    #[track_caller]
+    pub fn reload(&self) {
+        self.done(self.client.refresh());
+    }
+
+    /// Goes back, as with the browser's own button.
+    #[track_caller]
+    pub fn back(&self) {
+        self.done(self.client.back());
+    }
+
     /// Types into the field with this label, in place of what it holds.
     #[track_caller]
     pub fn fill(&self, label: &str, text: &str) {
-        self.act_on(FIND_FIELD, &[json!(label)], async |field| {
+        self.type_into(&[json!(label), Value::Null], text);
+    }
+
+    /// The same, in the box (section, form or dialog) that also shows `words`.
+    #[track_caller]
+    pub fn fill_in(&self, words: &str, label: &str, text: &str) {
+        self.type_into(&[json!(label), json!(words)], text);
+    }
+
+    #[track_caller]
+    fn type_into(&self, field: &[Value], text: &str) {
+        self.act_on(FIND_FIELD, field, async |field| {
             field.clear().await?;
             field.send_keys(text).await
         });
@@ -284,6 +359,15 @@ impl Browser {
             .to_owned()
     }
 
+    /// Waits until the focus is at what is called so.
+    #[track_caller]
+    pub fn focus_at(&self, name: &str) {
+        self.wait(
+            || format!("the focus is not at “{name}”, but at “{}”", self.focused()),
+            || self.focused() == name,
+        );
+    }
+
     /// Waits until the page shows this text.
     #[track_caller]
     pub fn see(&self, text: &str) {
@@ -343,6 +427,13 @@ impl Browser {
             .as_str()
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// What a person reads in the table row that shows `text`.
+    #[track_caller]
+    pub fn row(&self, text: &str) -> String {
+        let found = self.found(FIND_ROW, &[json!(text)]);
+        found["text"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The page as it stands now.
@@ -422,23 +513,31 @@ impl Browser {
             ] }),
         );
         if look.phone {
-            self.devtools(
-                "Emulation.setDeviceMetricsOverride",
-                json!({ "width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true }),
-            );
+            self.screen_of(390);
         } else {
-            self.devtools("Emulation.clearDeviceMetricsOverride", json!({}));
+            self.screen_of(1280);
         }
         self.look.set(look);
+    }
+
+    #[track_caller]
+    fn screen_of(&self, width: u32) {
+        let phone = width < 600;
+        let height = if phone { 844 } else { 900 };
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone }),
+        );
+        self.wait(
+            || format!("the page is not laid out for {width} pixels"),
+            || self.asked(LAID_OUT_FOR, &[]) == json!(width),
+        );
     }
 
     /// Keeps a picture of the whole page: `target/screenshots/<name>-<light|dark|phone>.png`.
     #[track_caller]
     pub fn screenshot(&self, name: &str) -> PathBuf {
-        let look = match self.look.get() {
-            Look { phone: false, dark } => ["light", "dark"][usize::from(dark)],
-            Look { phone: true, dark } => ["phone", "phone-dark"][usize::from(dark)],
-        };
+        let look = self.look.get().name();
         let size = &self.devtools("Page.getLayoutMetrics", json!({}))["cssContentSize"];
         let height = size["height"].as_f64().unwrap_or(900.0);
         let picture = self.devtools(
@@ -461,23 +560,59 @@ impl Browser {
     #[track_caller]
     pub fn pictures(&self, name: &str) -> [PathBuf; 3] {
         let before = self.look.get();
-        let [light, dark, phone] = [(false, false), (true, false), (false, true)]
-            .map(|(dark, phone)| Look { dark, phone })
-            .map(|look| {
-                self.look_at(look);
-                self.screenshot(name)
-            });
+        let pictures = LOOKS.map(|look| {
+            self.look_at(look);
+            self.screenshot(name)
+        });
         self.look_at(before);
-        [light, dark, phone]
+        pictures
     }
 
     /// What axe-core finds wrong with the page as it is looked at now. Empty is fine.
     #[track_caller]
     pub fn axe(&self) -> Vec<String> {
-        let source = axe_source();
-        self.done(self.client.execute(&source, Vec::new()));
-        let found = self.done(self.client.execute_async(RUN_AXE, Vec::new()));
+        self.axe_asked(Value::Null)
+    }
+
+    #[track_caller]
+    fn axe_asked(&self, rules: Value) -> Vec<String> {
+        let there = self.done(self.client.execute("return 'axe' in window;", Vec::new()));
+        if there != json!(true) {
+            self.done(self.client.execute(&axe_source(), Vec::new()));
+        }
+        let found = self.done(self.client.execute_async(RUN_AXE, vec![rules]));
         lines_of(&found)
+    }
+
+    /// Fails unless nothing is wrong with the page as it stands, its dialog or menu included: axe
+    /// finds nothing in light, in dark and on a phone, all fits a screen of 320 pixels, and the
+    /// console is quiet.
+    #[track_caller]
+    pub fn sound(&self) {
+        let before = self.look.get();
+        let mut wrong = Vec::new();
+        for look in LOOKS {
+            self.look_at(look);
+            // A theme changes colours only.
+            let rules = if look.dark {
+                json!(["color-contrast"])
+            } else {
+                Value::Null
+            };
+            let found = self.axe_asked(rules);
+            wrong.extend(
+                found
+                    .into_iter()
+                    .map(|line| format!("{}: {line}", look.name())),
+            );
+        }
+        self.screen_of(320);
+        wrong.extend(lines_of(&self.asked(SIDEWAYS, &[])));
+        self.look_at(before);
+        wrong.extend(self.console_errors());
+        if !wrong.is_empty() {
+            self.fail(&wrong.join("\n"));
+        }
     }
 
     /// The errors in the browser's console since the last call: scripts that failed, files that

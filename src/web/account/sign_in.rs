@@ -110,8 +110,8 @@ pub(in crate::web) async fn sign_in(post: Post<Credentials>) -> Result<HttpRespo
         return again(&post, None, None, Some(Refusal::WrongCredentials)).await;
     };
     let token = post
-        .act_as_anyone(move |run, _, client| {
-            actions::accounts::sign_in(run, client, account, &email)
+        .act_as_anyone(move |run, actor, client| {
+            actions::accounts::sign_in(run, client, actor, account, &email)
         })
         .await?;
     post.visit.set_token(&token);

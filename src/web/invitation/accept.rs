@@ -23,9 +23,9 @@ pub(in crate::web) async fn accept(
 }
 
 async fn try_accept(post: &Post<Button>, token: &str) -> Result<HttpResponse, Problem> {
-    let (id, _) = named(&post.visit.app, token)?;
+    let link = named(&post.visit.app, token)?;
     let joined = post
-        .act(move |run, actor| actions::invitees::accept(run, actor, id))
+        .act(move |run, actor| actions::invitees::accept(run, actor, link))
         .await?;
     Ok(welcome(&post.visit, &joined))
 }

@@ -2,7 +2,7 @@
 
 use super::{named, or_dead};
 use crate::{
-    actions,
+    actions::{self, invitees::Told},
     web::{
         form::{Button, Post},
         page::Banner,
@@ -22,15 +22,18 @@ pub(in crate::web) async fn ask_again(
 }
 
 async fn try_ask_again(post: &Post<Button>, token: &str) -> Result<HttpResponse, Problem> {
-    let (id, _) = named(&post.visit.app, token)?;
+    let link = named(&post.visit.app, token)?;
     let told = post
-        .act_as_anyone(move |run, _, client| actions::invitees::ask_again(run, client, id))
+        .act_as_anyone(move |run, _, client| actions::invitees::ask_again(run, client, link))
         .await?;
-    if !told {
-        return Ok(post.visit.see_other(urls::accept_invitation(token)));
-    }
-    let banner =
-        Banner::done("We told the person who invited you that you'd like a new invitation.");
+    let line = match told {
+        None => return Ok(post.visit.see_other(urls::accept_invitation(token))),
+        Some(Told::Nobody) => {
+            "Your wish is noted, but this server can't send email. Please ask the person who invited you."
+        }
+        Some(_) => "We told the person who invited you that you'd like a new invitation.",
+    };
+    let banner = Banner::done(line);
     Ok(post
         .visit
         .see_other_saying(urls::accept_invitation(token), &banner))

@@ -17,7 +17,11 @@ use super::{
 };
 use crate::{
     actions::Failure,
-    domain::{ids::InvitationId, invitation::Welcome, refusal::Refusal},
+    domain::{
+        ids::InvitationId,
+        invitation::{Link, Welcome},
+        refusal::Refusal,
+    },
     link::Purpose,
     store::{self, Conn, deliveries::About},
 };
@@ -43,13 +47,16 @@ struct WrongAccount<'a> {
 }
 
 /// The invitation a link names: its token was made by us, for this purpose. What it is worth is decided later.
-fn named(app: &App, token: &str) -> Result<(InvitationId, i32), Refusal> {
+fn named(app: &App, token: &str) -> Result<Link, Refusal> {
     let read = app
         .means
         .links
         .read(Purpose::Invitation, token)
         .ok_or(Refusal::LinkUnknown)?;
-    Ok((InvitationId(read.id), read.version))
+    Ok(Link {
+        id: InvitationId(read.id),
+        version: read.version,
+    })
 }
 
 /// What a link leads to, for whoever looks.
@@ -58,15 +65,10 @@ struct Looked {
     welcome: Result<Welcome, Refusal>,
 }
 
-fn look(
-    conn: &mut Conn,
-    seen: &Seen,
-    (id, version): (InvitationId, i32),
-) -> Result<Looked, Failure> {
-    let found = store::invitations::find_by_id(conn, id)?.filter(|it| it.link_version == version);
-    let found = found.ok_or(Refusal::LinkUnknown)?;
+fn look(conn: &mut Conn, seen: &Seen, link: Link) -> Result<Looked, Failure> {
+    let found = store::invitations::find_by_link(conn, link)?.ok_or(Refusal::LinkUnknown)?;
     let about =
-        store::deliveries::about(conn, found.organization, id)?.ok_or(Refusal::LinkUnknown)?;
+        store::deliveries::about(conn, found.organization, link.id)?.ok_or(Refusal::LinkUnknown)?;
     if about.deleted {
         return Err(Refusal::OrganizationDeleted.into());
     }

@@ -2,7 +2,7 @@
 
 use super::{Looked, look, named, or_dead};
 use crate::{
-    actions,
+    actions::{self, invitees::Told},
     domain::invitation::Welcome,
     web::{
         answer,
@@ -63,14 +63,17 @@ pub(in crate::web) async fn reject(
 }
 
 async fn try_reject(post: &Post<Button>, token: &str) -> Result<HttpResponse, Problem> {
-    let (id, _) = named(&post.visit.app, token)?;
+    let link = named(&post.visit.app, token)?;
     let rejected = post
-        .act(move |run, actor| actions::invitees::reject(run, actor, id))
+        .act(move |run, actor| actions::invitees::reject(run, actor, link))
         .await?;
-    let told = rejected.inviter.unwrap_or_else(|| "Its owners".to_owned());
-    let have = if told == "Its owners" { "have" } else { "has" };
+    let told = match rejected.told {
+        Told::Inviter(name) => format!(" {name} has been told."),
+        Told::Owners => " Its owners have been told.".to_owned(),
+        Told::Nobody => String::new(),
+    };
     let line = format!(
-        "You rejected the invitation to {}. {told} {have} been told.",
+        "You rejected the invitation to {}.{told}",
         rejected.organization
     );
     Ok(post.visit.see_other_saying("/", &Banner::done(line)))

@@ -6,7 +6,7 @@ use super::{
     show::{self, SignUpHalf},
 };
 use crate::{
-    actions,
+    actions::{self, Failure},
     domain::{refusal::Refusal, text::PersonName},
     web::{
         account::sign_up::new_hash,
@@ -34,16 +34,48 @@ pub(in crate::web) async fn sign_up(
     post: Post<Fields>,
     token: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = try_sign_up(&post, &token).await;
+    let mut answer = try_sign_up(&post, &token).await;
+    if is_used(&answer) {
+        answer = try_return(&post, &token).await;
+    }
     or_dead(&post.visit, &token, answer).await
 }
 
+fn is_used(answer: &Result<HttpResponse, Problem>) -> bool {
+    matches!(
+        answer,
+        Err(Problem::Failure(Failure::Refused(Refusal::LinkUsed)))
+    )
+}
+
+/// The second click of a double click: the account is there, the password is right, so in they go (R-ACC-5).
+async fn try_return(post: &Post<Fields>, token: &str) -> Result<HttpResponse, Problem> {
+    let link = named(&post.visit.app, token)?;
+    let attempt = post
+        .act_as_anyone(move |run, _, client| actions::invitees::begin_return(run, client, link))
+        .await?;
+    let hasher = &post.visit.app.hasher;
+    let hash = attempt
+        .password_hash
+        .unwrap_or_else(|| hasher.dummy().to_owned());
+    let right = hasher
+        .verify_bounded(post.form.password.clone(), hash)
+        .await?;
+    let account = attempt.account.filter(|_| right).ok_or(Refusal::LinkUsed)?;
+    let joined = post
+        .act_as_anyone(move |run, _, client| {
+            actions::invitees::finish_return(run, client, link, account)
+        })
+        .await?;
+    Ok(welcome(&post.visit, &joined))
+}
+
 async fn try_sign_up(post: &Post<Fields>, token: &str) -> Result<HttpResponse, Problem> {
-    let (id, _) = named(&post.visit.app, token)?;
+    let link = named(&post.visit.app, token)?;
     let begun = post
         .act_as_anyone(move |run, actor, client| match actor {
             Some(_) => Ok(None),
-            None => actions::invitees::begin_sign_up(run, client, id).map(Some),
+            None => actions::invitees::begin_sign_up(run, client, link).map(Some),
         })
         .await?;
     let Some(email) = begun else {
@@ -73,7 +105,7 @@ async fn try_sign_up(post: &Post<Fields>, token: &str) -> Result<HttpResponse, P
     let hash = new_hash(&post.visit, post.form.password.clone()).await?;
     let joined = post
         .act_as_anyone(move |run, _, client| {
-            actions::invitees::sign_up_and_join(run, client, id, &name, &hash)
+            actions::invitees::sign_up_and_join(run, client, link, &name, &hash)
         })
         .await;
     match refused(joined)? {
