@@ -114,7 +114,7 @@ mod tests {
     fn a_seed_repeats_and_the_system_does_not() {
         let (one, two) = (Entropy::seeded(7), Entropy::seeded(7));
         assert_eq!(one.token(), two.token());
-        assert_ne!(one.token(), one.clone().token());
+        assert_ne!(one.token(), one.token());
         assert_ne!(Entropy::system().token(), Entropy::system().token());
     }
 

@@ -62,7 +62,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::let_underscore_must_use
 )]
 
 pub mod actions;

@@ -35,6 +35,7 @@ use secrecy::ExposeSecret as _;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt as _,
     sync::Arc,
     time::Duration,
 };
@@ -67,9 +68,15 @@ impl From<io::Error> for StartError {
     }
 }
 
-impl From<store::Error> for StartError {
-    fn from(error: store::Error) -> Self {
-        Self(error.to_string())
+impl StartError {
+    /// On one line, and with the name of the file: libpq takes several lines, SQLite names none.
+    fn of_database(config: &Config, error: &store::Error) -> Self {
+        let said = error.to_string();
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self(match &config.database {
+            DatabaseUrl::Sqlite(path) => format!("{}: {said}", path.display()),
+            DatabaseUrl::Postgres(_) => said,
+        })
     }
 }
 
@@ -99,8 +106,7 @@ impl Parts {
     /// One line that says what is wrong.
     pub fn from_config(config: &Config) -> Result<Self, StartError> {
         let (clock, entropy) = (Clock::system(), Entropy::system());
-        let db = open(config)?;
-        db.migrate()?;
+        let (db, _) = open(config)?;
         let keys = config.secret_keys(&entropy).map_err(StartError)?;
         let mut keys = keys.iter().map(|key| key.expose_secret());
         let current = keys
@@ -231,7 +237,7 @@ impl Parts {
     }
 
     /// Starts the workers that empty the outbox; none without a transport.
-    fn start_mail(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    pub fn start_mail(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         if matches!(self.transport, Transport::None) {
             return Vec::new();
         }
@@ -322,7 +328,7 @@ async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
 /// # Errors
 /// One line that says what is wrong.
 pub fn migrate(config: &Config) -> Result<usize, StartError> {
-    Ok(open(config)?.migrate()?)
+    Ok(open(config)?.1)
 }
 
 /// The command `send-test-email`: one letter, at once, with what the server said.
@@ -365,29 +371,38 @@ pub fn send_test_email(config: &Config, address: &str) -> Result<String, StartEr
     }
 }
 
-fn open(config: &Config) -> Result<Db, StartError> {
+/// The database with its tables up to date, and how many migrations that took.
+fn open(config: &Config) -> Result<(Db, usize), StartError> {
     let target = match &config.database {
         DatabaseUrl::Sqlite(path) => {
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
             if let Some(folder) = folder {
-                std::fs::create_dir_all(folder).map_err(|error| {
-                    StartError(format!(
-                        "cannot make the folder {}: {error}",
-                        folder.display()
-                    ))
-                })?;
+                // As config.rs makes it for the key: what is in the database is nobody else's business on this machine.
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(folder)
+                    .map_err(|error| {
+                        StartError(format!(
+                            "cannot make the folder {}: {error}",
+                            folder.display()
+                        ))
+                    })?;
             }
             Target::Sqlite(path.clone())
         }
         DatabaseUrl::Postgres(url) => Target::Postgres(url.expose_secret().to_owned()),
     };
-    Ok(Db::open(&store::Options {
+    let options = store::Options {
         target,
         connections: config.database_connections,
         synchronous_full: config.sqlite_synchronous == Synchronous::Full,
-    })?)
+    };
+    Db::open(&options)
+        .and_then(|db| db.migrate().map(|applied| (db, applied)))
+        .map_err(|error| StartError::of_database(config, &error))
 }
 
 fn transport(mail: &MailTarget) -> Transport {

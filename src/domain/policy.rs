@@ -116,7 +116,6 @@ pub fn roles_that_can(permission: Permission) -> Vec<Role> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write as _;
 
     /// The golden table: a change of policy shows up as a change of this file in review.
     #[test]
@@ -133,7 +132,7 @@ mod tests {
                 } else {
                     "no"
                 };
-                let _ = write!(line, " {word:<width$}");
+                line.push_str(&format!(" {word:<width$}"));
             }
             table.push_str(line.trim_end());
             table.push('\n');

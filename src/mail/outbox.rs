@@ -122,6 +122,8 @@ impl Outbox {
         let outcome = match self.mailer.begin(&letter).await {
             Err(refused) => refused,
             Ok(ready) => {
+                // The moment is read again: this machine may have slept since, and the lease with it.
+                let now = self.clock.now().into();
                 // From the next byte on, silence means "unknown": that is on record before the byte leaves.
                 if !db
                     .write(move |conn| store::deliveries::set_handing(conn, id, me, now))

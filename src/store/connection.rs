@@ -6,7 +6,10 @@ use diesel::{
     connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager},
     r2d2::R2D2Connection,
 };
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// A connection to either database.
 #[derive(diesel::MultiConnection)]
@@ -61,12 +64,19 @@ impl Manager {
                 } else {
                     "NORMAL"
                 };
-                // busy_timeout first: switching to WAL itself may meet another process that does the same.
-                conn.batch_execute(&format!(
+                let settings = format!(
                     "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; \
                      PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
                     LOCK_TIMEOUT.as_millis()
-                ))?;
+                );
+                // Of two processes that switch a new file to WAL at once, one is told "locked" whatever its time-out.
+                let until = Instant::now() + LOCK_TIMEOUT;
+                while let Err(error) = conn.batch_execute(&settings) {
+                    if Instant::now() > until || !error.to_string().contains("database is locked") {
+                        return Err(error.into());
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 Ok(Conn::Sqlite(conn))
             }
             Target::Postgres(url) => {

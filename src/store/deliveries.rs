@@ -180,9 +180,11 @@ pub fn any_due(conn: &mut Conn, now: Timestamp) -> Result<bool> {
 
 type Due = (DeliveryId, DeliveryState, i32);
 
+/// Kinds that only a newer program knows are left to it: one that cannot be read must not hold up all the others.
 fn due(conn: &mut Conn, now: Timestamp) -> Result<Option<Due>> {
     let rows = deliveries::table
         .filter(deliveries::due_at.le(now))
+        .filter(deliveries::kind.eq_any(LetterKind::ALL))
         .order((deliveries::due_at.asc(), deliveries::id.asc()))
         .limit(1)
         .select((deliveries::id, deliveries::state, deliveries::attempts))

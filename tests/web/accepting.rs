@@ -65,7 +65,13 @@ fn is_dead(person: &Person, link: &str, status: u16, heading: &str) {
 
 /// No POST on a dead link does anything: each answers like the page.
 fn is_dead_for_every_post(acme: &Acme, person: &Person, link: &str, status: u16) {
-    let before = acme.dump(&ACTIVITY);
+    let facts = || {
+        let mut facts = acme.dump(&ACTIVITY);
+        // Guessing at the password of a link that was used is counted.
+        facts.retain(|row| !row.starts_with("quotas: "));
+        facts
+    };
+    let before = facts();
     let form = person.get(if person.is_signed_in() {
         "/"
     } else {
@@ -74,11 +80,14 @@ fn is_dead_for_every_post(acme: &Acme, person: &Person, link: &str, status: u16)
     if person.is_signed_in() {
         form.submit(&format!("{link}/accept"), &[]).expect(status);
     } else {
-        let fields = [("name", "Noor New"), ("password", people_password())];
+        let fields = [
+            ("name", "Noor New"),
+            ("password", "fremde wolken 12 treiben"),
+        ];
         form.submit(&format!("{link}/sign-up"), &fields)
             .expect(status);
     }
-    assert_eq!(acme.dump(&ACTIVITY), before, "{link}");
+    assert_eq!(facts(), before, "{link}");
 }
 
 on_both! {
@@ -322,6 +331,7 @@ on_both! {
         acme.adam.invite("mia2@example.test", "admin");
         let open = acme.link_for("mia2@example.test");
         acme.sql("UPDATE invitations SET email = 'mia@example.test', email_key = 'mia@example.test' WHERE email_key = 'mia2@example.test'");
+        acme.sql("UPDATE deliveries SET email = 'mia@example.test', email_key = 'mia@example.test' WHERE email_key = 'mia2@example.test'");
         acme.mia.get(&open).expect(200).shows("You're already in Acme as Member.");
         acme.mia.get("/").submit(&format!("{open}/accept"), &[]).expect(303).leads_to("/orgs/acme");
         assert_eq!(memberships_in_acme(&acme, "mia@example.test", "member"), 1);
@@ -396,7 +406,12 @@ on_both! {
         let fields = [("name", "Noor New"), ("password", people_password())];
         let url = format!("{link}/sign-up");
         page.submit(&url, &fields).expect(303).leads_to("/orgs/acme");
-        second_page.submit(&url, &fields).expect(410).shows("Sign in");
+        // The second click, with the cookie of before the first: it leads in as well.
+        second_page.submit(&url, &fields).expect(303).leads_to("/orgs/acme").follow().shows("You're already in Acme as Member.");
+        // Only the right password does.
+        let stranger = acme.visitor();
+        let guess = [("name", "Noor New"), ("password", "fremde wolken 12 treiben")];
+        stranger.get("/sign-in").submit(&url, &guess).expect(410).shows("Sign in");
         assert_eq!(acme.count("accounts WHERE email_key = 'noor@example.test'"), 1);
         assert_eq!(memberships_in_acme(&acme, NOOR, "member"), 1);
         // With the new cookie the same click leads in.

@@ -602,7 +602,7 @@ on_both! {
     fn a_hundred_at_once_and_no_more(kind) {
         let acme = Team::acme(kind);
         let people = |count: usize| (0..count).map(|n| format!("p{n}@example.test")).collect::<Vec<_>>().join(", ");
-        acme.adam.try_invite(&people(101), "member").expect(422).shows("These are 101 addresses. Send up to 100 at once.");
+        acme.adam.try_invite(&people(101), "member").expect(422).shows("These are more than 100 addresses. Send up to 100 at once.");
         assert_eq!(acme.count("invitations WHERE state = 'pending'"), 0);
         acme.adam.try_invite("", "member").expect(422).shows("Enter at least one email address.");
         acme.adam.try_invite(" ,; \n", "member").expect(422).shows("Enter at least one email address.");

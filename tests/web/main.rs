@@ -2,6 +2,15 @@
 
 mod accepting;
 mod accounts;
+mod every_route_every_role;
+mod invariants;
 mod inviting;
+mod processes;
+mod races;
+mod schema_parity;
+mod secrets;
+mod sending;
 mod support;
+mod tenancy;
 mod transport;
+mod two_instances;

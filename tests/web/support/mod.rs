@@ -2,9 +2,15 @@
 //!
 //! Fixtures go through the real pages, and links come from the letters that were sent.
 
+pub mod binary;
 pub mod checker;
 pub mod database;
+pub mod facts;
+pub mod mailing;
 pub mod people;
+pub mod process;
+pub mod race;
+pub mod routes;
 pub mod rows;
 pub mod smtp;
 pub mod team;

@@ -71,10 +71,6 @@ impl Person {
             .join("; ")
     }
 
-    pub fn forget_cookies(&self) {
-        self.cookies.lock().expect("cookies").clear();
-    }
-
     pub fn get(&self, path: &str) -> Answer<'_> {
         self.ask("GET", path, &[], None)
     }

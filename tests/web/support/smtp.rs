@@ -104,6 +104,7 @@ struct State {
     always: HashMap<Phase, Act>,
     offers: Vec<String>,
     received: Vec<Received>,
+    offered: Vec<Received>,
     commands: Vec<String>,
     connections: usize,
     open: Vec<TcpStream>,
@@ -200,6 +201,11 @@ impl SmtpServer {
     /// Every letter so far, in the order of their arrival.
     pub fn received(&self) -> Vec<Received> {
         self.state().received.clone()
+    }
+
+    /// Every letter that was read to its final dot, kept or not.
+    pub fn offered(&self) -> Vec<Received> {
+        self.state().offered.clone()
     }
 
     /// The letters, once there are at least `count`. Fails the test after 10 seconds.
@@ -427,6 +433,7 @@ impl Conversation {
             to: std::mem::take(&mut self.to),
             data: String::from_utf8_lossy(&data).into_owned(),
         };
+        self.shared.state().offered.push(letter.clone());
         let act = self.shared.act(Phase::Body);
         let kept = match &act {
             Some(Act::Reply(code, _)) => (200..300).contains(code),

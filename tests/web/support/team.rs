@@ -67,7 +67,8 @@ pub struct Team {
     pub clock: Clock,
     pub parts: Parts,
     pub address: SocketAddr,
-    pub database: TestDatabase,
+    pub database: Arc<TestDatabase>,
+    setup: Setup,
     pub db: Db,
     letters: Arc<Mutex<Vec<StoredLetter>>>,
     handle: ServerHandle,
@@ -84,8 +85,18 @@ impl Team {
         Self::on(TestDatabase::new(kind), setup, Clock::manual(START))
     }
 
+    /// Another instance on the same database, with the same clock and mailbox.
+    pub fn second(&self) -> Self {
+        Self::on(
+            Arc::clone(&self.database),
+            self.setup.clone(),
+            self.clock.clone(),
+        )
+    }
+
     /// On a given database: two of these on one are two instances.
-    pub fn on(database: TestDatabase, setup: Setup, clock: Clock) -> Self {
+    pub fn on(database: impl Into<Arc<TestDatabase>>, setup: Setup, clock: Clock) -> Self {
+        let (database, kept) = (database.into(), setup.clone());
         let db = database.open();
         let letters = match &setup.transport {
             Transport::Memory(letters) => Arc::clone(letters),
@@ -145,6 +156,7 @@ impl Team {
             parts,
             address,
             database,
+            setup: kept,
             db,
             letters,
             handle,
