@@ -40,6 +40,23 @@ pub struct Joined {
     pub token: Option<SessionToken>,
 }
 
+impl Joined {
+    fn new(
+        organization: Organization,
+        role: Role,
+        already: bool,
+        token: Option<SessionToken>,
+    ) -> Self {
+        Self {
+            slug: organization.slug,
+            organization: organization.name,
+            role,
+            already,
+            token,
+        }
+    }
+}
+
 /// Joins the organization, with the role the invitation now has (R-ACC-5). Somebody who is in already stays as they
 /// are (R-ACC-6): the second click of a double click leads to the same place as the first.
 ///
@@ -59,13 +76,7 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Joined, Fa
             let token = ending
                 .then(|| run.add_token(actor, organization.id))
                 .transpose()?;
-            Ok(Joined {
-                slug: organization.slug,
-                organization: organization.name,
-                role: membership.role,
-                already: true,
-                token,
-            })
+            Ok(Joined::new(organization, membership.role, true, token))
         }
         _ => {
             join(
@@ -83,13 +94,7 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Joined, Fa
             }
             let token = run.renew_session(actor, organization.id)?;
             let role = invitation.role.role();
-            Ok(Joined {
-                slug: organization.slug,
-                organization: organization.name,
-                role,
-                already: false,
-                token: Some(token),
-            })
+            Ok(Joined::new(organization, role, false, Some(token)))
         }
     }
 }
@@ -135,13 +140,7 @@ pub fn sign_up_and_join(
     join(run, client, &organization, &invitation, &account)?;
     let token = run.open_session(account.id, Some(organization.id), client)?;
     let role = invitation.role.role();
-    Ok(Joined {
-        slug: organization.slug,
-        organization: organization.name,
-        role,
-        already: false,
-        token: Some(token),
-    })
+    Ok(Joined::new(organization, role, false, Some(token)))
 }
 
 /// The sign-up form of a link that was used already may be the second click of a double click (R-ACC-5). With the right
@@ -172,13 +171,12 @@ pub fn finish_return(
     let membership =
         store::memberships::find(run.db, organization.id, account)?.ok_or(Refusal::LinkUsed)?;
     let token = accounts::sign_in(run, client, None, account, &invitation.email)?;
-    Ok(Joined {
-        slug: organization.slug,
-        organization: organization.name,
-        role: membership.role,
-        already: true,
-        token: Some(token),
-    })
+    Ok(Joined::new(
+        organization,
+        membership.role,
+        true,
+        Some(token),
+    ))
 }
 
 /// The guarded update, the membership, the event: single use, whoever else tries at the same moment.
