@@ -8,7 +8,8 @@
 //! actions/   mail/         VERBS: one function, one transaction · LETTERS   domain, store, leaves; never each other
 //! store/                   ROWS: the only place that knows SQL              domain
 //! domain/                  NOUNS AND RULES: values in, decisions out        nothing of ours
-//! clock entropy password link token   leaves                               nothing of ours
+//! clock entropy link
+//! password picture token   leaves                                           nothing of ours
 //! ```
 //!
 //! Imports only point down; `tests/house.rs` fails when one does not. The verb in an address is the verb of the
@@ -54,7 +55,7 @@
 //! 2. `POST …/accept` (signed in) or `POST …/sign-up` (a new account) calls [`actions::invitees::accept`] or
 //!    [`actions::invitees::sign_up_and_join`].
 //! 3. The action locks the organization, reads the invitation again, and asks `welcome` again: expired, revoked, another
-//!    account, already in. Then one guarded update, `… WHERE state = 'pending'`: the row count decides who was first.
+//!    account, already in. Then the seat and the consent, and one guarded update, `… WHERE state = 'pending'`: the row count decides who was first.
 //! 4. Membership, member count, audit event and a new session token commit together, or none of them does. The second
 //!    click of a double click finds a member and leads to the same place.
 #![warn(
@@ -74,6 +75,7 @@ pub mod entropy;
 pub mod link;
 pub mod mail;
 pub mod password;
+pub mod picture;
 pub mod server;
 pub mod store;
 pub mod token;

@@ -13,6 +13,7 @@ use crate::{
         transport::{Letter, Limits, Mailer, Outcome, Party, Security, Smtp, Transport},
     },
     password::Hasher,
+    picture::Studio,
     store::{self, Db, Target},
     web::{
         self,
@@ -46,6 +47,9 @@ const SHUTDOWN: u64 = 20;
 
 /// Pause between two sweeps.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
+
+/// Pause between two looks at which invitations are about to expire, or have.
+const REMINDING: Duration = Duration::from_secs(60);
 
 /// Workers that empty the outbox. More than one, so that a slow conversation does not hold up the next letter.
 const MAIL_WORKERS: usize = 2;
@@ -131,6 +135,10 @@ impl Parts {
             },
             mail_ready: !matches!(transport, Transport::None),
             open_sign_up: config.signup == Signup::Open,
+            seats: config.seats,
+            legal: config.legal_documents.clone(),
+            reminders: config.reminders,
+            lapse_notices: config.lapse_notices,
         };
         let sender = Sender {
             public_url: site.public_url.clone(),
@@ -152,6 +160,7 @@ impl Parts {
                     rules,
                 }),
                 hasher: Hasher::new(Hasher::usual_at_once()),
+                studio: Studio::default(),
                 wake: Arc::new(Notify::new()),
                 site: Arc::new(site),
             },
@@ -229,10 +238,11 @@ impl Parts {
         Ok(server.listen(socket)?.run())
     }
 
-    /// Starts what runs beside the requests: the mail workers, and the housekeeping.
+    /// Starts what runs beside the requests: the mail workers, the housekeeping, the reminders.
     pub fn start_workers(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         let mut workers = self.start_mail(stop);
         workers.push(tokio::spawn(keep_house(self.app.clone(), stop.clone())));
+        workers.push(tokio::spawn(remind(self.app.clone(), stop.clone())));
         workers
     }
 
@@ -314,6 +324,31 @@ async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
             Err(error) => {
                 tracing::warn!(%error, "housekeeping has to wait");
                 HOUSEKEEPING
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Reminds invitees and tells inviters (R-INV-16), an organization at a time. Several instances may do so at once.
+async fn remind(app: App, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let done = match app.act(actions::reminders::remind).await {
+            Ok(reminded) => app
+                .act(actions::reminders::tell_of_lapses)
+                .await
+                .map(|told| reminded || told),
+            Err(error) => Err(error),
+        };
+        let pause = match done {
+            Ok(true) => Duration::from_millis(100),
+            Ok(false) => REMINDING,
+            Err(error) => {
+                tracing::warn!(%error, "reminders have to wait");
+                REMINDING
             }
         };
         tokio::select! {

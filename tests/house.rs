@@ -21,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
-            "domain", "store", "actions", "clock", "entropy", "password", "link", "token",
+            "domain", "store", "actions", "clock", "entropy", "password", "picture", "link",
+            "token",
         ],
     ),
     (
@@ -41,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("entropy", &[]),
     ("password", &[]),
+    ("picture", &[]),
     ("token", &[]),
     ("link", &[]),
 ];
@@ -56,17 +58,19 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("lettre", &["mail"]),
     ("askama", &["web", "mail"]),
     ("argon2", &["password"]),
+    ("image", &["picture"]),
     ("rand", &["entropy"]),
+    ("csv", &["web"]),
 ];
 
 /// How the names of functions begin that change rows.
 const WRITING: &[&str] = &[
     "insert", "update", "delete", "apply", "append", "lock", "set_", "add_", "remove_", "close_",
-    "take_",
+    "take_", "rename",
 ];
 
 /// The folders whose templates are screens.
-const AREAS: &[&str] = &["account", "organization", "team", "invitation"];
+const AREAS: &[&str] = &["account", "organization", "team", "invitation", "legal"];
 
 // ---------------------------------------------------------------------------------------------
 // The rules, held against the repository

@@ -1,25 +1,22 @@
 //! Signing up, in and out.
 
-use super::{Actor, Client, Failure, Run};
+use super::{Actor, Client, Failure, Run, consents, organizations};
 use crate::{
     domain::{
         account::Account,
-        audit::Event,
+        agent,
+        consent::Consent,
         email::EmailAddress,
-        ids::{AccountId, OrganizationId},
-        organization::Organization,
+        ids::AccountId,
+        notification::{Notification, NotificationKind},
+        proof::ProofPurpose,
         quota::{Quota, SIGN_IN_ANYWHERE, SIGN_IN_CLIENT, SIGN_IN_HERE, SIGN_UP_CLIENT},
         refusal::Refusal,
-        role::Role,
-        slug,
         text::{OrganizationName, PersonName},
     },
-    store,
+    store::{self, sessions::Acquaintance},
     token::SessionToken,
 };
-
-/// Longest search for a free slug: `acme`, `acme-2`, … A name that popular gets a random ending.
-const SLUG_TRIES: u32 = 20;
 
 /// Counts an attempt to sign up, before any password is hashed.
 ///
@@ -52,12 +49,14 @@ pub struct SignUp {
     pub password_hash: String,
     /// Their organization's name.
     pub organization: OrganizationName,
+    /// The box they ticked.
+    pub consent: Consent,
 }
 
 /// Makes an account, its organization and its first session (R-ORG-2).
 ///
 /// # Errors
-/// [`Refusal::CannotSignUp`] when the address has an account; [`Refusal::SignUpClosed`].
+/// [`Refusal::CannotSignUp`] when the address has an account; [`Refusal::SignUpClosed`]; [`Refusal::ConsentMissing`].
 pub fn sign_up(run: &mut Run<'_>, client: &Client, new: &SignUp) -> Result<SignedUp, Failure> {
     if !run.means.rules.open_sign_up {
         // Two first visitors at once: the second waits here and then sees the first.
@@ -71,48 +70,19 @@ pub fn sign_up(run: &mut Run<'_>, client: &Client, new: &SignUp) -> Result<Signe
         email: new.email.clone(),
         name: new.name.to_string(),
         verified_at: None,
+        avatar: None,
     };
     if !store::accounts::insert(run.db, &account, &new.password_hash, run.now)? {
         return Err(Refusal::CannotSignUp.into());
     }
-    let organization = found(run, client, &account, &new.organization)?;
+    consents::require(run, account.id, &new.consent)?;
+    let organization = organizations::found(run, client, &account, &new.organization)?;
+    run.ask_for_proof(account.id, ProofPurpose::VerifyEmail, &account.email)?;
     let token = run.open_session(account.id, Some(organization.id), client)?;
     Ok(SignedUp {
         token,
         slug: organization.slug,
     })
-}
-
-/// Founds an organization with `founder` as its Owner.
-fn found(
-    run: &mut Run<'_>,
-    client: &Client,
-    founder: &Account,
-    name: &OrganizationName,
-) -> Result<Organization, Failure> {
-    let bare = slug::from_name(name.as_str());
-    let mut organization = Organization {
-        id: OrganizationId(run.uuid()),
-        slug: bare.clone(),
-        name: name.to_string(),
-        member_count: 1,
-        deleted_at: None,
-    };
-    let mut attempt = 1;
-    while !store::organizations::insert(run.db, &organization, run.now)? {
-        attempt += 1;
-        organization.slug = if attempt <= SLUG_TRIES {
-            slug::candidate(&bare, attempt)
-        } else {
-            format!("{bare}-{}", organization.id.0.simple())
-        };
-        if attempt > SLUG_TRIES + 1 {
-            return Err(Failure::Broken(format!("no free slug for {bare}")));
-        }
-    }
-    store::memberships::insert(run.db, organization.id, founder, Role::Owner, run.now)?;
-    run.record(organization.id, Some(founder), client, &Event::founded())?;
-    Ok(organization)
 }
 
 /// An attempt to sign in that may go on: verify the password against `password_hash`, or against a dummy of the same
@@ -146,25 +116,65 @@ pub fn begin_sign_in(
 }
 
 /// Signs in after the password was verified: a new session, and the attempts are forgotten. Whoever was signed in with
-/// this browser before is signed out.
+/// this browser before is signed out. The account's mailbox is told of a browser that it was not yet signed in with.
+/// `verified` is the hash that the password was verified against: whoever changed the password meanwhile wins.
 ///
 /// # Errors
-/// Only the store's.
+/// [`Refusal::WrongCredentials`] when the password was changed or the account deleted meanwhile.
 pub fn sign_in(
     run: &mut Run<'_>,
     client: &Client,
     before: Option<&Actor>,
     account: AccountId,
     email: &EmailAddress,
+    verified: &str,
 ) -> Result<SessionToken, Failure> {
     // In the order in which they were taken: two sign-ins of one person must not wait for each other crosswise.
     store::quotas::give_back(run.db, SIGN_IN_CLIENT, &client.network(), run.now)?;
     store::quotas::reset(run.db, SIGN_IN_HERE, &here(client, email), run.now)?;
     store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
+    // Whoever changes the password or deletes the account holds its row: this waits for them, and then sees it.
+    let known = store::accounts::lock(run.db, account)?;
+    let hash = store::accounts::password_hash(run.db, account)?;
+    let account = known.ok_or(Refusal::WrongCredentials)?;
+    if hash.as_deref() != Some(verified) {
+        return Err(Refusal::WrongCredentials.into());
+    }
+    // Asked before signing out: the same browser again is no new one.
+    let acquaintance = store::sessions::acquaintance(run.db, account.id, &client.agent)?;
     if let Some(before) = before {
         sign_out(run, before)?;
     }
-    run.open_session(account, None, client)
+    let token = run.open_session(account.id, None, client)?;
+    if acquaintance == Acquaintance::Stranger {
+        let browser = format!("{}, {}", agent::describe(&client.agent), client.address);
+        let told = Notification::new(NotificationKind::SignedIn).on(&browser);
+        run.notify(account.id, &account.email, &told)?;
+    }
+    Ok(token)
+}
+
+/// Counts an attempt to confirm with one's own password, and answers its hash.
+///
+/// # Errors
+/// [`Refusal::TooManyAttempts`].
+pub fn begin_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<String, Failure> {
+    let email = &actor.account().email;
+    count(run, SIGN_IN_HERE, &here(&actor.client, email))?;
+    count(run, SIGN_IN_ANYWHERE, email.key())?;
+    let (_, hash) = store::accounts::credentials(run.db, email)?.ok_or(Failure::SignedOut)?;
+    Ok(hash)
+}
+
+/// The password was right: the attempts are forgotten.
+///
+/// # Errors
+/// Only the store's.
+pub fn finish_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<(), Failure> {
+    let email = &actor.account().email;
+    store::quotas::reset(run.db, SIGN_IN_HERE, &here(&actor.client, email), run.now)?;
+    store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
+    Ok(())
 }
 
 /// Signs out: the session's row goes, and with it every copy of its cookie.

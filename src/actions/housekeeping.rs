@@ -2,14 +2,15 @@
 
 use super::{Failure, Run};
 use crate::{
-    domain::{quota, session},
+    domain::{notification, proof, quota, session},
     store,
 };
 
 /// Rows forgotten in one transaction: few enough that no page waits for it.
 const BATCH: i64 = 500;
 
-/// Forgets sessions that have ended and limits whose window is over, a batch of each. Answers whether there is more.
+/// Forgets sessions that have ended, limits whose window is over, old notifications and old proofs, a batch of each.
+/// Answers whether there is more.
 ///
 /// # Errors
 /// Only the store's.
@@ -18,6 +19,9 @@ pub fn sweep(run: &mut Run<'_>) -> Result<bool, Failure> {
         store::sessions::delete_ended(run.db, run.now, run.now.minus(session::IDLE), BATCH)?;
     let quotas =
         store::quotas::delete_before(run.db, run.now.minus(quota::LONGEST_WINDOW * 2), BATCH)?;
+    let notifications =
+        store::notifications::delete_before(run.db, run.now.minus(notification::KEPT_FOR), BATCH)?;
+    let proofs = store::proofs::delete_before(run.db, run.now.minus(proof::KEPT_FOR), BATCH)?;
     let most = usize::try_from(BATCH).unwrap_or(usize::MAX);
-    Ok(sessions >= most || quotas >= most)
+    Ok(sessions >= most || quotas >= most || notifications >= most || proofs >= most)
 }

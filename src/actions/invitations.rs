@@ -15,16 +15,23 @@ use crate::{
         time::Timestamp,
     },
     link::Purpose,
-    store,
+    store::{self, audit_events::Changed},
 };
 
-/// What the invite form asks for.
+/// One of those to be invited.
 #[derive(Clone, Debug)]
-pub struct Invite {
-    /// To whom, bad entries included: each gets a result (R-INV-13).
-    pub entries: Vec<Result<EmailAddress, NotAnAddress>>,
+pub struct Entry {
+    /// The address, or what is none: it gets a result all the same.
+    pub email: Result<EmailAddress, NotAnAddress>,
     /// With which role.
     pub role: InvitableRole,
+}
+
+/// What the invite form, or a file, asks for.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// To whom, bad entries included: each gets a result, in this order (R-INV-13).
+    pub entries: Vec<Entry>,
     /// The inviter's words.
     pub note: Option<Note>,
     /// No letter: the inviter shares the link.
@@ -58,6 +65,8 @@ pub enum Outcome {
 pub struct Invited {
     /// The address, or the text that is none.
     pub entry: String,
+    /// With which role it was to be invited.
+    pub role: InvitableRole,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -65,7 +74,7 @@ pub struct Invited {
 /// Invites everybody on the list, and says for each what became of it. Good ones are invited, whatever the others.
 ///
 /// # Errors
-/// [`Failure::Denied`], [`Failure::NotFound`].
+/// [`Failure::Denied`], [`Failure::NotFound`]; [`Refusal::AddressUnverified`] for the whole list.
 pub fn invite(
     run: &mut Run<'_>,
     actor: &Actor,
@@ -74,13 +83,24 @@ pub fn invite(
 ) -> Result<Vec<Invited>, Failure> {
     let by = run.enter(actor, organization)?;
     by.check(Permission::InviteMember)?;
+    if !form.link_only {
+        may_mail_others(run, &by)?;
+    }
     let mut results = Vec::with_capacity(form.entries.len());
     for entry in &form.entries {
-        let (entry, outcome) = match entry {
-            Ok(email) => (email.shown().to_owned(), invite_one(run, &by, email, form)?),
+        let role = entry.role;
+        let (entry, outcome) = match &entry.email {
+            Ok(email) => {
+                let outcome = invite_one(run, &by, email, role, form)?;
+                (email.shown().to_owned(), outcome)
+            }
             Err(bad) => (bad.text.clone(), Outcome::Bad(bad.clone())),
         };
-        results.push(Invited { entry, outcome });
+        results.push(Invited {
+            entry,
+            role,
+            outcome,
+        });
     }
     Ok(results)
 }
@@ -89,6 +109,7 @@ fn invite_one(
     run: &mut Run<'_>,
     by: &Inside<'_>,
     email: &EmailAddress,
+    role: InvitableRole,
     form: &Invite,
 ) -> Result<Outcome, Failure> {
     let organization = by.organization.id;
@@ -112,7 +133,7 @@ fn invite_one(
         supersede(run, by, &expired)?;
     }
     let note = form.note.as_ref().map(|note| note.as_str().to_owned());
-    let invitation = create(run, by, email, form.role, note, emailed)?;
+    let invitation = create(run, by, email, role, note, emailed)?;
     by.record(run, &Event::of(Verb::Invite, &invitation))?;
     Ok(Outcome::Invited(invitation.id))
 }
@@ -132,7 +153,8 @@ pub struct Resent {
 /// with a new link (R-INV-7).
 ///
 /// # Errors
-/// [`Refusal::InvitationClosed`], [`Refusal::AlreadyMember`], [`Refusal::Cooldown`], [`Refusal::MailQuota`].
+/// [`Refusal::InvitationClosed`], [`Refusal::AlreadyMember`], [`Refusal::Cooldown`], [`Refusal::MailQuota`],
+/// [`Refusal::AddressUnverified`].
 pub fn resend(
     run: &mut Run<'_>,
     actor: &Actor,
@@ -141,6 +163,7 @@ pub fn resend(
 ) -> Result<Resent, Failure> {
     let by = run.enter(actor, organization)?;
     by.check(Permission::ResendInvitation)?;
+    may_mail_others(run, &by)?;
     let found = find(run, &by, id)?;
     let resending = found.resend(run.now, run.means.rules.valid_for)?;
     if let Some((_, name)) =
@@ -235,7 +258,17 @@ pub fn change_role(
         return Ok(found.email);
     }
     if found.role != before {
-        return Err(Refusal::StaleRole(found.role.role()).into());
+        let by = store::audit_events::last_actor(
+            run.db,
+            found.organization,
+            Changed::Invitation(found.id),
+            &[Verb::ChangeInvitationRole],
+        )?;
+        return Err(Refusal::StaleRole {
+            now: found.role.role(),
+            by,
+        }
+        .into());
     }
     if !store::invitations::set_role(run.db, &found, after)? {
         return Err(Refusal::InvitationClosed.into());
@@ -320,6 +353,20 @@ fn supersede(run: &mut Run<'_>, by: &Inside<'_>, expired: &Invitation) -> Result
         return Err(Refusal::InvitationClosed.into());
     }
     by.record(run, &Event::of(Verb::Supersede, expired))
+}
+
+/// Nobody mails others through Roster before their own address is proved (R-ORG-6): it would be a way to have letters
+/// sent in a stranger's name.
+fn may_mail_others(run: &mut Run<'_>, by: &Inside<'_>) -> Result<(), Failure> {
+    let account = by.actor.account();
+    let may = account.may_mail_others(run.means.rules.mail_ready, || {
+        store::accounts::is_first(run.db, account.id)
+    })?;
+    if may {
+        Ok(())
+    } else {
+        Err(Refusal::AddressUnverified.into())
+    }
 }
 
 /// Uses one mail of the cooldown and of every quota, or names the first that has none left (R-INV-8). A link that is

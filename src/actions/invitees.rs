@@ -3,16 +3,20 @@
 use super::{
     Actor, Client, Failure, Run,
     accounts::{self, Attempt},
+    consents,
 };
 use crate::{
     domain::{
         account::Account,
         audit::{Event, Verb},
-        delivery::LetterKind,
+        consent::Consent,
         email::EmailAddress,
-        ids::AccountId,
+        ids::{AccountId, InvitationId},
         invitation::{Invitation, Link, Standing, Welcome},
+        notification::{Notification, NotificationKind},
         organization::Organization,
+        policy::{self, Permission},
+        proof::ProofPurpose,
         quota::{ASK_AGAIN_EVERY, SIGN_UP_CLIENT},
         refusal::Refusal,
         role::Role,
@@ -61,9 +65,40 @@ impl Joined {
 /// are (R-ACC-6): the second click of a double click leads to the same place as the first.
 ///
 /// # Errors
-/// The refusal of the dead-link page that fits, or [`Refusal::WrongAccount`]. A failure consumes nothing.
-pub fn accept(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Joined, Failure> {
-    let (organization, invitation) = lock_and_find(run, link)?;
+/// The refusal of the dead-link page that fits, [`Refusal::WrongAccount`], [`Refusal::OrganizationFull`] or
+/// [`Refusal::ConsentMissing`]. A failure consumes nothing.
+pub fn accept(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    link: Link,
+    consent: &Consent,
+) -> Result<Joined, Failure> {
+    let found = lock_and_find(run, link)?;
+    accept_found(run, actor, found, consent)
+}
+
+/// [`accept`] from the bell, without a link: the address is the actor's own, and proved (R-ACC-4, R-ACC-11). What has to
+/// be consented to is asked on a page of its own.
+///
+/// # Errors
+/// As [`accept`]; [`Failure::NotFound`] for an invitation that is not theirs.
+pub fn accept_by_bell(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    id: InvitationId,
+) -> Result<Joined, Failure> {
+    let found = lock_and_find_own(run, actor, id)?;
+    accept_found(run, actor, found, &Consent::default())
+}
+
+fn accept_found(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    (organization, invitation): (Organization, Invitation),
+    consent: &Consent,
+) -> Result<Joined, Failure> {
+    // After the organization, before everything of the person: one order for all who write (see `accounts::lock`).
+    store::accounts::lock(run.db, actor.account().id)?.ok_or(Failure::SignedOut)?;
     let membership = store::memberships::find(run.db, organization.id, actor.account().id)?;
     let viewer = Some((&actor.account().email, membership.is_some()));
     match (invitation.welcome(viewer, run.now)?, membership) {
@@ -85,12 +120,10 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Joined, Fa
                 &organization,
                 &invitation,
                 actor.account(),
+                consent,
             )?;
-            if invitation.exposed_at.is_none()
-                && store::accounts::set_verified(run.db, actor.account().id, run.now)?
-            {
-                // The first proof of the mailbox ends what a squatter may have left open (R-ACC-4).
-                store::sessions::delete_others(run.db, actor.account().id, Some(actor.session.id))?;
+            if invitation.exposed_at.is_none() {
+                run.prove(actor.account().id, Some(actor.session.id))?;
             }
             let token = run.renew_session(actor, organization.id)?;
             let role = invitation.role.role();
@@ -102,14 +135,15 @@ pub fn accept(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Joined, Fa
 /// Counts an attempt to join with a new account, before any password is hashed, and answers for which address.
 ///
 /// # Errors
-/// [`Refusal::TooManyAttempts`]; the refusal of the dead-link page that fits.
+/// [`Refusal::TooManyAttempts`]; [`Refusal::OrganizationFull`]; the refusal of the dead-link page that fits.
 pub fn begin_sign_up(
     run: &mut Run<'_>,
     client: &Client,
     link: Link,
 ) -> Result<EmailAddress, Failure> {
-    let (_, invitation) = lock_and_find(run, link)?;
+    let (organization, invitation) = lock_and_find(run, link)?;
     invitation.welcome(None, run.now)?;
+    check_seat(run, &organization)?;
     accounts::count(run, SIGN_UP_CLIENT, &client.network())?;
     Ok(invitation.email)
 }
@@ -124,20 +158,27 @@ pub fn sign_up_and_join(
     link: Link,
     name: &PersonName,
     password_hash: &str,
+    consent: &Consent,
 ) -> Result<Joined, Failure> {
     let (organization, invitation) = lock_and_find(run, link)?;
     invitation.welcome(None, run.now)?;
+    // Before the account: a full organization looks the same whether or not the address has one.
+    check_seat(run, &organization)?;
     let account = Account {
         id: AccountId(run.uuid()),
         email: invitation.email.clone(),
         name: name.to_string(),
         // A link that nobody but the mailbox has seen proves the mailbox (R-ACC-4).
         verified_at: invitation.exposed_at.is_none().then_some(run.now),
+        avatar: None,
     };
     if !store::accounts::insert(run.db, &account, password_hash, run.now)? {
         return Err(Refusal::CannotSignUp.into());
     }
-    join(run, client, &organization, &invitation, &account)?;
+    join(run, client, &organization, &invitation, &account, consent)?;
+    if account.verified_at.is_none() {
+        run.ask_for_proof(account.id, ProofPurpose::VerifyEmail, &account.email)?;
+    }
     let token = run.open_session(account.id, Some(organization.id), client)?;
     let role = invitation.role.role();
     Ok(Joined::new(organization, role, false, Some(token)))
@@ -166,11 +207,13 @@ pub fn finish_return(
     client: &Client,
     link: Link,
     account: AccountId,
+    verified: &str,
 ) -> Result<Joined, Failure> {
     let (organization, invitation) = lock_and_find(run, link)?;
     let membership =
         store::memberships::find(run.db, organization.id, account)?.ok_or(Refusal::LinkUsed)?;
-    let token = accounts::sign_in(run, client, None, account, &invitation.email)?;
+    let email = &invitation.email;
+    let token = accounts::sign_in(run, client, None, account, email, verified)?;
     Ok(Joined::new(
         organization,
         membership.role,
@@ -179,15 +222,31 @@ pub fn finish_return(
     ))
 }
 
-/// The guarded update, the membership, the event: single use, whoever else tries at the same moment.
+/// Whether somebody more may join (R-ACC-5). The organization is locked, so its total decides.
+///
+/// # Errors
+/// [`Refusal::OrganizationFull`].
+fn check_seat(run: &Run<'_>, organization: &Organization) -> Result<(), Failure> {
+    if run.means.rules.has_seat(organization.member_count) {
+        Ok(())
+    } else {
+        Err(Refusal::OrganizationFull(organization.name.clone()).into())
+    }
+}
+
+/// The seat, the consent, the guarded update, the membership, the event: single use, whoever else tries at the same
+/// moment.
 fn join(
     run: &mut Run<'_>,
     client: &Client,
     organization: &Organization,
     invitation: &Invitation,
     account: &Account,
+    consent: &Consent,
 ) -> Result<(), Failure> {
     let change = invitation.accept(run.now)?;
+    check_seat(run, organization)?;
+    consents::require(run, account.id, consent)?;
     if !store::invitations::apply(run.db, invitation, change, Some(account.id))? {
         return Err(Refusal::LinkUsed.into());
     }
@@ -203,6 +262,17 @@ fn join(
         ));
     }
     store::organizations::add_members(run.db, organization.id, 1)?;
+    if let Some(inviter) = store::accounts::find(run.db, invitation.invited_by)?
+        && store::memberships::find(run.db, organization.id, inviter.id)?.is_some()
+    {
+        let what = Notification::new(NotificationKind::InvitationAccepted)
+            .of(organization)
+            .about(invitation.id)
+            .by(&account.name)
+            .on(invitation.email.shown())
+            .now(invitation.role.label());
+        run.notify(inviter.id, &inviter.email, &what)?;
+    }
     run.record(
         organization.id,
         Some(account),
@@ -220,15 +290,13 @@ pub struct Rejected {
     pub told: Told,
 }
 
-/// Who learns by letter what an invitee did.
+/// Who learns what an invitee did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Told {
     /// The inviter, by name.
     Inviter(String),
     /// The owners: the inviter has left.
     Owners,
-    /// Nobody: no letters can be sent.
-    Nobody,
 }
 
 /// Rejects the invitation and tells the inviter, or the owners if the inviter has left (R-ACC-8).
@@ -236,7 +304,28 @@ pub enum Told {
 /// # Errors
 /// The refusal of the dead-link page that fits, or [`Refusal::WrongAccount`].
 pub fn reject(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Rejected, Failure> {
-    let (organization, invitation) = lock_and_find(run, link)?;
+    let found = lock_and_find(run, link)?;
+    reject_found(run, actor, found)
+}
+
+/// [`reject`] from the bell, without a link.
+///
+/// # Errors
+/// As [`reject`]; [`Failure::NotFound`] for an invitation that is not theirs.
+pub fn reject_by_bell(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    id: InvitationId,
+) -> Result<Rejected, Failure> {
+    let found = lock_and_find_own(run, actor, id)?;
+    reject_found(run, actor, found)
+}
+
+fn reject_found(
+    run: &mut Run<'_>,
+    actor: &Actor,
+    (organization, invitation): (Organization, Invitation),
+) -> Result<Rejected, Failure> {
     let change = invitation.reject(run.now)?;
     if !invitation.email.same_mailbox(&actor.account().email) {
         let signed_in_as = actor.account().email.clone();
@@ -256,7 +345,12 @@ pub fn reject(run: &mut Run<'_>, actor: &Actor, link: Link) -> Result<Rejected, 
         &actor.client,
         &event,
     )?;
-    let told = tell_inviter(run, &invitation, LetterKind::InvitationRejected)?;
+    let told = tell_inviter(
+        run,
+        &organization,
+        &invitation,
+        NotificationKind::InvitationRejected,
+    )?;
     Ok(Rejected {
         organization: organization.name,
         told,
@@ -281,7 +375,9 @@ pub fn ask_again(run: &mut Run<'_>, client: &Client, link: Link) -> Result<Optio
                 .map_err(Failure::from);
         }
     }
-    if let Some(last) = store::deliveries::last_asked_for(run.db, organization.id, invitation.id)? {
+    if let Some(last) =
+        store::audit_events::last(run.db, organization.id, invitation.id, Verb::AskAgain)?
+    {
         let until = last.plus(ASK_AGAIN_EVERY);
         if run.now < until {
             return Err(Refusal::AskedAlready(until).into());
@@ -293,7 +389,13 @@ pub fn ask_again(run: &mut Run<'_>, client: &Client, link: Link) -> Result<Optio
         client,
         &Event::of(Verb::AskAgain, &invitation),
     )?;
-    tell_inviter(run, &invitation, LetterKind::InvitationAskedFor).map(Some)
+    tell_inviter(
+        run,
+        &organization,
+        &invitation,
+        NotificationKind::InvitationAskedFor,
+    )
+    .map(Some)
 }
 
 /// Finds the invitation of a link, locks its organization, and reads the invitation again.
@@ -309,32 +411,50 @@ fn lock_and_find(run: &mut Run<'_>, link: Link) -> Result<(Organization, Invitat
     Ok((organization, invitation))
 }
 
-/// Queues a letter to the inviter, or to the owners if the inviter has left.
-fn tell_inviter(
+/// [`lock_and_find`] without a link: only for the proved address that was invited. Somebody else's invitation is
+/// answered like one that does not exist.
+fn lock_and_find_own(
     run: &mut Run<'_>,
+    actor: &Actor,
+    id: InvitationId,
+) -> Result<(Organization, Invitation), Failure> {
+    let unlocked = store::invitations::find_by_id(run.db, id)?.ok_or(Failure::NotFound)?;
+    if !unlocked.is_shown_to(actor.account()) {
+        return Err(Failure::NotFound);
+    }
+    let link = Link {
+        id,
+        version: unlocked.link_version,
+    };
+    lock_and_find(run, link)
+}
+
+/// Tells the inviter, or the owners if the inviter has left, what became of the invitation.
+pub(super) fn tell_inviter(
+    run: &mut Run<'_>,
+    organization: &Organization,
     invitation: &Invitation,
-    kind: LetterKind,
+    kind: NotificationKind,
 ) -> Result<Told, Failure> {
-    let organization = invitation.organization;
-    let inviter = match store::memberships::find(run.db, organization, invitation.invited_by)? {
-        Some(_) => store::accounts::find(run.db, invitation.invited_by)?,
-        None => None,
-    };
-    let told = match inviter {
-        Some(inviter) => {
-            run.deliver(invitation, kind, &inviter.email, true, None)?;
-            Told::Inviter(inviter.name)
+    let what = Notification::new(kind)
+        .of(organization)
+        .about(invitation.id)
+        .on(invitation.email.shown());
+    let inviter = store::accounts::find(run.db, invitation.invited_by)?;
+    let membership = store::memberships::find(run.db, organization.id, invitation.invited_by)?;
+    // Whoever can do something about it: an inviter who has left, or may no longer invite, cannot.
+    let can_act =
+        membership.is_some_and(|of| policy::allows(of.role, Permission::ResendInvitation));
+    let what = match inviter {
+        Some(inviter) if can_act => {
+            run.notify(inviter.id, &inviter.email, &what)?;
+            return Ok(Told::Inviter(inviter.name));
         }
-        None => {
-            for owner in store::memberships::owner_addresses(run.db, organization, OWNERS_TOLD)? {
-                run.deliver(invitation, kind, &owner, true, None)?;
-            }
-            Told::Owners
-        }
+        Some(inviter) => what.by(&inviter.name),
+        None => what,
     };
-    Ok(if run.means.rules.mail_ready {
-        told
-    } else {
-        Told::Nobody
-    })
+    for owner in store::memberships::owners(run.db, organization.id, OWNERS_TOLD)? {
+        run.notify(owner.id, &owner.email, &what)?;
+    }
+    Ok(Told::Owners)
 }

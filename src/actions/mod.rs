@@ -4,20 +4,35 @@
 //! and JSON call the same ones. Passwords are hashed before the transaction, letters are sent after it, by the worker.
 
 pub mod accounts;
+pub mod consents;
+pub mod farewell;
 pub mod housekeeping;
 pub mod invitations;
 pub mod invitees;
+pub mod letters;
+pub mod members;
+pub mod notifications;
+pub mod organizations;
+pub mod profile;
+pub mod proofs;
+pub mod reminders;
+pub mod sessions;
 
 use crate::{
     domain::{
         account::{Account, Session},
         audit::Event,
+        consent::LegalDocument,
         delivery::LetterKind,
         email::EmailAddress,
-        ids::{AccountId, AuditEventId, DeliveryId, OrganizationId, SessionId},
+        ids::{
+            AccountId, AuditEventId, DeliveryId, NotificationId, OrganizationId, ProofId, SessionId,
+        },
         invitation::Invitation,
+        notification::Notification,
         organization::Organization,
         policy::{self, Denied, Permission},
+        proof::{Proof, ProofPurpose},
         quota::MailLimits,
         refusal::Refusal,
         role::Role,
@@ -27,7 +42,10 @@ use crate::{
     },
     entropy::Entropy,
     link::LinkKeys,
-    store::{self, Conn},
+    store::{
+        self, Conn,
+        deliveries::{NewDelivery, Subject},
+    },
     token::SessionToken,
 };
 use std::{fmt, net::Ipv6Addr};
@@ -45,6 +63,22 @@ pub struct Rules {
     pub mail_ready: bool,
     /// Whether anybody may make an account, or invited people only (R-ORG-5).
     pub open_sign_up: bool,
+    /// Most members of an organization, if there is a limit (R-ACC-5).
+    pub seats: Option<u32>,
+    /// What everybody has to accept, in its current version (R-ACC-9).
+    pub legal: Vec<LegalDocument>,
+    /// Whether invitees are reminded before their invitation expires (R-INV-16).
+    pub reminders: bool,
+    /// Whether inviters are told when an invitation has expired (R-INV-16).
+    pub lapse_notices: bool,
+}
+
+impl Rules {
+    /// Whether an organization with this many members has a seat left. Only members count, not invitations (R-ACC-5).
+    pub fn has_seat(&self, members: i32) -> bool {
+        self.seats
+            .is_none_or(|seats| i64::from(members) < i64::from(seats))
+    }
 }
 
 /// What every action needs besides the database: made once, shared by all.
@@ -193,6 +227,11 @@ impl Inside<'_> {
         self.actor.account().id
     }
 
+    /// What the actor is called.
+    fn name(&self) -> &str {
+        &self.actor.account().name
+    }
+
     /// Appends to the audit log.
     fn record(&self, run: &mut Run<'_>, event: &Event) -> Result<(), Failure> {
         run.record(
@@ -238,6 +277,31 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Locks every organization of a person, by id, then the account: from here on nobody changes their memberships,
+    /// and no new one comes. Answers both as they are then.
+    ///
+    /// # Errors
+    /// [`Failure::SignedOut`] when the account is gone. When they joined another organization while this waited, the
+    /// transaction is to be repeated, with that one locked as well.
+    fn lock_person(&mut self, id: AccountId) -> Result<(Account, Vec<Organization>), Failure> {
+        let mine = store::memberships::organizations_of(self.db, id)?;
+        let mut locked = Vec::with_capacity(mine.len());
+        for organization in mine {
+            locked.extend(store::organizations::lock(self.db, organization)?);
+        }
+        let account = store::accounts::lock(self.db, id)?.ok_or(Failure::SignedOut)?;
+        let now = store::memberships::organizations_of(self.db, id)?;
+        locked.retain(|organization| now.contains(&organization.id));
+        if locked.len() == now.len() {
+            Ok((account, locked))
+        } else {
+            Err(Failure::Unavailable {
+                repeat: true,
+                why: "the account got another membership meanwhile".to_owned(),
+            })
+        }
+    }
+
     fn uuid(&self) -> Uuid {
         self.means.entropy.uuid_v7(self.now.utc())
     }
@@ -265,7 +329,7 @@ impl<'a> Run<'a> {
         )?)
     }
 
-    /// Queues a letter about an invitation, or records that none goes out.
+    /// Queues a letter with an invitation's link, or records that none goes out.
     fn deliver(
         &mut self,
         about: &Invitation,
@@ -274,13 +338,92 @@ impl<'a> Run<'a> {
         emailed: bool,
         requested_by: Option<AccountId>,
     ) -> Result<DeliveryId, Failure> {
+        let about = Subject::Invitation(about.organization, about.id);
+        self.queue(kind, about, to, emailed, requested_by)
+    }
+
+    /// Tells a person what happened to them: behind the bell, and by mail to `to` unless they switched that off.
+    /// Answers whether a letter goes out.
+    fn notify(
+        &mut self,
+        account: AccountId,
+        to: &EmailAddress,
+        what: &Notification,
+    ) -> Result<bool, Failure> {
+        let id = NotificationId(self.uuid());
+        store::notifications::insert(self.db, account, id, what, self.now)?;
+        if !self.means.rules.mail_ready
+            || (what.kind.can_be_muted()
+                && store::notifications::is_muted(self.db, account, what.kind)?)
+        {
+            return Ok(false);
+        }
+        let about = Subject::Notification(account, id);
+        self.queue(LetterKind::Notice, about, to, true, None)?;
+        Ok(true)
+    }
+
+    /// Queues a letter that asks to prove a mailbox; only the newest of its purpose works. Nothing without mail.
+    fn ask_for_proof(
+        &mut self,
+        account: AccountId,
+        purpose: ProofPurpose,
+        email: &EmailAddress,
+    ) -> Result<(), Failure> {
+        if !self.means.rules.mail_ready {
+            return Ok(());
+        }
+        // Before its proofs, as everywhere: see `accounts::lock`.
+        if store::accounts::lock(self.db, account)?.is_none() {
+            return Ok(());
+        }
+        store::proofs::close_all(self.db, account, purpose, self.now)?;
+        let proof = Proof {
+            id: ProofId(self.uuid()),
+            account,
+            purpose,
+            email: email.clone(),
+            link_version: self.means.links.current_version(),
+            created_at: self.now,
+            expires_at: self.now.plus(purpose.valid_for()),
+            closed_at: None,
+        };
+        store::proofs::insert(self.db, &proof)?;
+        let kind = match purpose {
+            ProofPurpose::VerifyEmail => LetterKind::VerifyEmail,
+            ProofPurpose::ResetPassword => LetterKind::ResetPassword,
+        };
+        let about = Subject::Proof(account, proof.id);
+        self.queue(kind, about, email, true, Some(account))?;
+        Ok(())
+    }
+
+    /// Notes that a mailbox was proved. The first proof ends what somebody else may have left open under this address:
+    /// every other session, and every letter that could still move the account elsewhere (R-ACC-4). Answers whether
+    /// this was the first.
+    fn prove(&mut self, account: AccountId, keep: Option<SessionId>) -> Result<bool, Failure> {
+        let first = store::accounts::set_verified(self.db, account, self.now)?;
+        if first {
+            store::sessions::delete_others(self.db, account, keep)?;
+            store::proofs::close_all(self.db, account, ProofPurpose::VerifyEmail, self.now)?;
+        }
+        Ok(first)
+    }
+
+    fn queue(
+        &mut self,
+        kind: LetterKind,
+        about: Subject,
+        to: &EmailAddress,
+        emailed: bool,
+        requested_by: Option<AccountId>,
+    ) -> Result<DeliveryId, Failure> {
         let id = DeliveryId(self.uuid());
         let emailed = emailed && self.means.rules.mail_ready;
-        let new = store::deliveries::NewDelivery {
+        let new = NewDelivery {
             id,
-            organization: about.organization,
-            invitation: about.id,
             kind,
+            about,
             to,
             emailed,
             requested_by,
@@ -290,7 +433,8 @@ impl<'a> Run<'a> {
         Ok(id)
     }
 
-    /// Signs a browser in: a new row, a new token.
+    /// Signs a browser in: a new row, a new token. Where a newer version of a legal document waits to be accepted, the
+    /// session shows nothing else until then (R-ACC-9).
     fn open_session(
         &mut self,
         account: AccountId,
@@ -298,7 +442,8 @@ impl<'a> Run<'a> {
         client: &Client,
     ) -> Result<SessionToken, Failure> {
         let id = SessionId(self.uuid());
-        self.insert_session(id, account, organization, self.now, client)
+        let due = consents::due(self, account)?;
+        self.insert_session((id, account), organization, (self.now, due), client)
     }
 
     /// Gives the same session a new token; the old one lives on for a minute, for requests already on their way.
@@ -316,6 +461,23 @@ impl<'a> Run<'a> {
         self.add_token(actor, organization)
     }
 
+    /// Ends every session of the actor, this one's tokens too, and gives this browser a new token at once: a copied
+    /// cookie is worth nothing any more, not even for the usual last minute.
+    fn replace_sessions(&mut self, actor: &Actor) -> Result<SessionToken, Failure> {
+        let old = &actor.session;
+        if !store::sessions::set_ending(self.db, old.id, self.now)? {
+            // It was ended while this action waited: it must not come back to life.
+            return Err(Failure::SignedOut);
+        }
+        store::sessions::delete_others(self.db, old.account.id, None)?;
+        self.insert_session(
+            (old.id, old.account.id),
+            old.organization,
+            (old.created_at, old.consent_due_at),
+            &actor.client,
+        )
+    }
+
     /// Gives the same session one more token.
     fn add_token(
         &mut self,
@@ -324,20 +486,18 @@ impl<'a> Run<'a> {
     ) -> Result<SessionToken, Failure> {
         let old = &actor.session;
         self.insert_session(
-            old.id,
-            old.account.id,
+            (old.id, old.account.id),
             Some(organization),
-            old.created_at,
+            (old.created_at, old.consent_due_at),
             &actor.client,
         )
     }
 
     fn insert_session(
         &mut self,
-        id: SessionId,
-        account: AccountId,
+        (id, account): (SessionId, AccountId),
         organization: Option<OrganizationId>,
-        created_at: Timestamp,
+        (created_at, consent_due_at): (Timestamp, Option<Timestamp>),
         client: &Client,
     ) -> Result<SessionToken, Failure> {
         let token = SessionToken::new(self.means.entropy.token());
@@ -347,6 +507,7 @@ impl<'a> Run<'a> {
             account,
             organization,
             created_at,
+            consent_due_at,
             address: &client.address,
             agent: &client.agent,
         };

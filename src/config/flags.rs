@@ -125,6 +125,22 @@ pub(super) struct Flags {
     )]
     pub(super) signup: String,
 
+    /// Most members of an organization [default: no limit]
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub(super) seats_per_organization: Option<String>,
+
+    /// What everybody has to accept: NAME|VERSION|ADDRESS, where ADDRESS is an http(s) URL or an absolute file; several are separated by semicolons [default: none]
+    #[arg(long, global = true, value_name = "NAME|VERSION|ADDRESS;…")]
+    pub(super) legal_documents: Option<String>,
+
+    /// Remind invitees by mail, once, two days before their invitation expires
+    #[arg(long, global = true, value_name = "on|off", default_value = "on")]
+    pub(super) reminders: String,
+
+    /// Tell inviters, once, when an invitation of theirs has expired unanswered
+    #[arg(long, global = true, value_name = "on|off", default_value = "on")]
+    pub(super) lapse_notices: String,
+
     /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas [default: none]
     #[arg(long, global = true, value_name = "IP[/BITS],…")]
     pub(super) trusted_proxies: Option<String>,
@@ -311,7 +327,7 @@ mod tests {
         };
         let config = read(&[], &[]);
         let names: Vec<_> = config.settings.iter().map(|s| s.name.clone()).collect();
-        assert_eq!(names.len(), 24, "{names:?}");
+        assert_eq!(names.len(), 28, "{names:?}");
         let all = Cli::command();
         let flags = all
             .get_arguments()

@@ -10,10 +10,11 @@
 mod addresses;
 mod flags;
 mod key_file;
+mod legal;
 mod reading;
 mod values;
 
-use crate::entropy::Entropy;
+use crate::{domain::consent::LegalDocument, entropy::Entropy};
 use clap::error::ErrorKind;
 use flags::Asked;
 use ipnet::IpNet;
@@ -70,6 +71,14 @@ pub struct Config {
     pub quotas: Quotas,
     /// `SIGNUP`: who may create an account (R-ORG-5).
     pub signup: Signup,
+    /// `SEATS_PER_ORGANIZATION`: most members of an organization (R-ACC-5). None: no limit.
+    pub seats: Option<u32>,
+    /// `LEGAL_DOCUMENTS`: what everybody has to accept (R-ACC-9), texts of files included. Empty: nothing.
+    pub legal_documents: Vec<LegalDocument>,
+    /// `REMINDERS`: whether invitees are reminded before their invitation expires (R-INV-16).
+    pub reminders: bool,
+    /// `LAPSE_NOTICES`: whether inviters are told when an invitation has expired (R-INV-16).
+    pub lapse_notices: bool,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed. Empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
     /// `LOG`: a filter in the words of `tracing_subscriber::EnvFilter`, already checked.
@@ -382,6 +391,9 @@ mod tests {
         );
         assert_eq!(config.signup, Signup::Open);
         assert!(config.trusted_proxies.is_empty());
+        assert_eq!(config.seats, None);
+        assert!(config.legal_documents.is_empty());
+        assert!(config.reminders && config.lapse_notices);
         assert_eq!(
             (config.log.as_str(), config.log_format),
             ("info", LogFormat::Text)

@@ -4,6 +4,7 @@ use super::{
     Config, DatabaseUrl, LogFormat, MailTarget, Quotas, ReplyTo, SecretKey, Signup, Synchronous,
     addresses::{database_url, public_url, smtp_url},
     flags::{Flags, Origin},
+    legal::legal_documents,
     values::{duration, folder, keys_of, listen, log_filter, mail_from, networks, number, one_of},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -167,6 +168,25 @@ impl Reading {
             &flags.signup,
             one_of([("open", Signup::Open), ("invite", Signup::Invite)]),
         );
+        let seats = match flags.seats_per_organization {
+            Some(text) => self
+                .value("SEATS_PER_ORGANIZATION", &text, number(1..=1_000_000))
+                .map(Some),
+            None => {
+                self.note("SEATS_PER_ORGANIZATION", "(no limit)".to_owned());
+                Some(None)
+            }
+        };
+        let legal_documents = match flags.legal_documents {
+            Some(text) => self.value("LEGAL_DOCUMENTS", &text, legal_documents),
+            None => {
+                self.note("LEGAL_DOCUMENTS", "(none)".to_owned());
+                Some(Vec::new())
+            }
+        };
+        let on_or_off = [("on", true), ("off", false)];
+        let reminders = self.value("REMINDERS", &flags.reminders, one_of(on_or_off));
+        let lapse_notices = self.value("LAPSE_NOTICES", &flags.lapse_notices, one_of(on_or_off));
         let trusted_proxies = match flags.trusted_proxies {
             Some(text) => self.value("TRUSTED_PROXIES", &text, networks),
             None => {
@@ -206,6 +226,10 @@ impl Reading {
                 per_organization: per_organization?,
             },
             signup: signup?,
+            seats: seats?,
+            legal_documents: legal_documents?,
+            reminders: reminders?,
+            lapse_notices: lapse_notices?,
             trusted_proxies: trusted_proxies?,
             log: log?,
             log_format: log_format?,

@@ -8,26 +8,34 @@ use time::Duration;
 pub enum LetterKind {
     /// You are invited.
     Invitation,
-    /// The invitee rejected: to the inviter, or to the owners if the inviter has left (R-ACC-8).
-    InvitationRejected,
-    /// The invitee asks for a new invitation (R-ACC-7).
-    InvitationAskedFor,
+    /// Your invitation is about to expire (R-INV-16).
+    Reminder,
+    /// What happened to you: a notification.
+    Notice,
+    /// Confirm that this mailbox is yours (R-ACC-4).
+    VerifyEmail,
+    /// Choose a new password.
+    ResetPassword,
 }
 
 impl LetterKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::Invitation,
-        Self::InvitationRejected,
-        Self::InvitationAskedFor,
+        Self::Reminder,
+        Self::Notice,
+        Self::VerifyEmail,
+        Self::ResetPassword,
     ];
 
     /// The stored word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Invitation => "invitation",
-            Self::InvitationRejected => "invitation_rejected",
-            Self::InvitationAskedFor => "invitation_asked_for",
+            Self::Reminder => "reminder",
+            Self::Notice => "notice",
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
         }
     }
 

@@ -1,5 +1,6 @@
 //! Email addresses: normalised once, on the way in (R-ADR-1), and read from what people paste (R-INV-13).
 
+use super::ids::AccountId;
 use std::{collections::HashSet, fmt};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -8,6 +9,9 @@ pub const LONGEST: usize = 254;
 
 /// Longest part before the `@` in bytes (RFC 5321 section 4.5.3.1.1).
 const LONGEST_LOCAL: usize = 64;
+
+/// How the addresses of deleted accounts begin. They have no `@`, so that no address is one of them.
+const NOBODYS: &str = "deleted:";
 
 /// An address as somebody typed it, with the form by which it is compared.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -84,6 +88,20 @@ impl EmailAddress {
     /// From the two stored columns, which only [`EmailAddress::parse`] ever filled.
     pub const fn from_stored(shown: String, key: String) -> Self {
         Self { shown, key }
+    }
+
+    /// The address of an account that was deleted: nobody can type it, and no letter goes to it.
+    pub fn of_nobody(account: AccountId) -> Self {
+        let text = format!("{NOBODYS}{account}");
+        Self {
+            shown: text.clone(),
+            key: text,
+        }
+    }
+
+    /// As typed, where there is a mailbox: not for an account that was deleted.
+    pub fn reachable(&self) -> Option<&str> {
+        (!self.key.starts_with(NOBODYS)).then_some(self.shown.as_str())
     }
 
     /// As typed, for show.

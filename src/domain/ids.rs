@@ -38,4 +38,10 @@ ids! {
     SessionId,
     /// One line of the audit log.
     AuditEventId,
+    /// Something that happened to a person.
+    NotificationId,
+    /// A letter's request to prove a mailbox.
+    ProofId,
+    /// A person's picture, as uploaded once.
+    AvatarId,
 }

@@ -3,6 +3,7 @@
 //! A decision is a value: a [`Transition`] that the store writes only if the row is still pending.
 
 use super::{
+    account::Account,
     email::EmailAddress,
     ids::{AccountId, InvitationId, OrganizationId},
     refusal::Refusal,
@@ -13,6 +14,12 @@ use time::Duration;
 
 /// How long an invitation is valid from its last sending, unless the operator says otherwise (R-INV-3).
 pub const VALID_FOR: Duration = Duration::hours(7 * 24);
+
+/// The invitee is reminded this long before the invitation expires (R-INV-16).
+pub const REMIND_BEFORE: Duration = Duration::days(2);
+
+/// The inviter is told of a lapse within this time after it, or not at all (R-INV-16).
+pub const LAPSE_TOLD_WITHIN: Duration = Duration::days(7);
 
 /// Addresses taken in one go (R-INV-13).
 pub const MOST_AT_ONCE: usize = 100;
@@ -158,6 +165,12 @@ impl Invitation {
     /// What the invitation is worth at `now`: valid one second before `expires_at`, expired at it (R-INV-3).
     pub fn standing(&self, now: Timestamp) -> Standing {
         standing(self.state, self.expires_at, now)
+    }
+
+    /// Whether an account finds it without its link: only with the invited address, and only once that is proved
+    /// (R-ACC-4, R-ACC-11).
+    pub fn is_shown_to(&self, account: &Account) -> bool {
+        account.verified_at.is_some() && account.email.same_mailbox(&self.email)
     }
 
     /// Accepting.

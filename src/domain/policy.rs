@@ -23,6 +23,24 @@ pub enum Permission {
     ChangeInvitationRole,
     /// Revoke a pending invitation.
     RevokeInvitation,
+    /// Change the role of an Admin, Member or Viewer.
+    ChangeRole,
+    /// Remove an Admin, Member or Viewer.
+    RemoveMember,
+    /// Change the role of, or remove, an Owner; make someone Owner.
+    ManageOwners,
+    /// Hand ownership over.
+    TransferOwnership,
+    /// Rename the organization and edit its general settings.
+    EditSettings,
+    /// See, filter and export the audit log.
+    SeeAuditLog,
+    /// See and export who has not been active, and which invitations are unused.
+    ReviewAccess,
+    /// Delete the organization.
+    DeleteOrganization,
+    /// Leave the organization. Whether the last Owner may is a rule about people, not about roles: see [`super::membership`].
+    Leave,
 }
 
 use Permission::*;
@@ -38,7 +56,7 @@ pub struct Denied {
 
 impl Permission {
     /// Every permission, in the order of the Roles page.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         OpenOrganization,
         SeeMembers,
         SeeMemberDetails,
@@ -48,6 +66,15 @@ impl Permission {
         CopyInvitationLink,
         ChangeInvitationRole,
         RevokeInvitation,
+        ChangeRole,
+        RemoveMember,
+        ManageOwners,
+        TransferOwnership,
+        EditSettings,
+        SeeAuditLog,
+        ReviewAccess,
+        DeleteOrganization,
+        Leave,
     ];
 
     /// The row's name on the Roles page, and the end of "Only owners can …".
@@ -62,6 +89,15 @@ impl Permission {
             CopyInvitationLink => "copy invitation links",
             ChangeInvitationRole => "change the role of an invitation",
             RevokeInvitation => "revoke invitations",
+            ChangeRole => "change the role of members",
+            RemoveMember => "remove members",
+            ManageOwners => "change the role of owners, remove them, or make someone owner",
+            TransferOwnership => "transfer ownership",
+            EditSettings => "rename the organization and edit its settings",
+            SeeAuditLog => "see the audit log",
+            ReviewAccess => "review access",
+            DeleteOrganization => "delete the organization",
+            Leave => "leave the organization",
         }
     }
 
@@ -77,6 +113,15 @@ impl Permission {
             CopyInvitationLink => "copy_link",
             ChangeInvitationRole => "change_invitation_role",
             RevokeInvitation => "revoke",
+            ChangeRole => "change_role",
+            RemoveMember => "remove",
+            ManageOwners => "manage_owners",
+            TransferOwnership => "transfer_ownership",
+            EditSettings => "edit_settings",
+            SeeAuditLog => "see_audit_log",
+            ReviewAccess => "review_access",
+            DeleteOrganization => "delete_organization",
+            Leave => "leave",
         }
     }
 }
@@ -84,12 +129,14 @@ impl Permission {
 /// Who may do what. No default arm: a new permission must be ruled here.
 pub const fn allows(role: Role, permission: Permission) -> bool {
     match permission {
-        OpenOrganization => true,
+        OpenOrganization | Leave => true,
         SeeMembers => matches!(role, Owner | Admin | Member),
         SeeMemberDetails | SeeInvitations | InviteMember | ResendInvitation
-        | CopyInvitationLink | ChangeInvitationRole | RevokeInvitation => {
+        | CopyInvitationLink | ChangeInvitationRole | RevokeInvitation | ChangeRole
+        | RemoveMember | EditSettings | SeeAuditLog | ReviewAccess => {
             matches!(role, Owner | Admin)
         }
+        ManageOwners | TransferOwnership | DeleteOrganization => matches!(role, Owner),
     }
 }
 
@@ -142,6 +189,27 @@ mod tests {
             include_str!("policy.golden.txt"),
             "the policy and src/domain/policy.golden.txt part"
         );
+    }
+
+    /// The page for people has the same table.
+    #[test]
+    fn documented() {
+        let page = include_str!("../../docs/roles.md");
+        let mut rows = 0;
+        for permission in Permission::ALL {
+            let cells = Role::ALL.map(|role| {
+                if allows(role, permission) {
+                    "yes"
+                } else {
+                    "no"
+                }
+            });
+            let row = format!("| {} | {} |\n", permission.label(), cells.join(" | "));
+            assert!(page.contains(&row), "docs/roles.md has no row {row}");
+            rows += 1;
+        }
+        let written = page.lines().filter(|line| line.starts_with("| ")).count();
+        assert_eq!(written, rows + 1, "docs/roles.md has a row too many");
     }
 
     #[test]

@@ -45,6 +45,51 @@ pub const SIGN_UP_CLIENT: Quota = Quota {
     window: Duration::hours(1),
 };
 
+/// Requests for a new password for one address from one client.
+pub const FORGOT_HERE: Quota = Quota {
+    scope: "forgot_here",
+    limit: 5,
+    window: Duration::hours(1),
+};
+
+/// Requests for a new password for one address from anywhere: what a mailbox has to bear.
+pub const FORGOT_ANYWHERE: Quota = Quota {
+    scope: "forgot_anywhere",
+    limit: 20,
+    window: Duration::days(1),
+};
+
+/// Organizations one person founds. Bounds how many names of addresses they can take.
+pub const FOUND_PERSON: Quota = Quota {
+    scope: "found_person",
+    limit: 20,
+    window: Duration::days(1),
+};
+
+/// Requests for a new password of one client over all addresses.
+pub const FORGOT_CLIENT: Quota = Quota {
+    scope: "forgot_client",
+    limit: 100,
+    window: Duration::hours(1),
+};
+
+/// Letters that ask to confirm an address, one account's, after the one of signing up (R-ORG-4).
+pub const VERIFY_PERSON: Quota = Quota {
+    scope: "verify_person",
+    limit: 10,
+    window: Duration::days(1),
+};
+
+/// Letters that ask to confirm one address, whichever accounts want it.
+pub const VERIFY_ADDRESS: Quota = Quota {
+    scope: "verify_address",
+    limit: 10,
+    window: Duration::days(1),
+};
+
+/// One letter that asks for a proof of a mailbox per account, purpose and address in this time.
+pub const PROOF_COOLDOWN: Duration = Duration::seconds(60);
+
 /// *Ask for a new invitation* tells the inviter at most once in this time, per invitation (R-ACC-7).
 pub const ASK_AGAIN_EVERY: Duration = Duration::days(1);
 

@@ -28,8 +28,41 @@ pub enum Refusal {
     },
     /// The invitee is a member already, by this name (R-INV-4).
     AlreadyMember(String),
-    /// The form was made before somebody else changed the role; it is this now (R-ROLE-6).
-    StaleRole(Role),
+    /// The form was made before somebody else changed the role; it is this now, and this is who changed it (R-ROLE-6).
+    StaleRole {
+        /// The role as it is.
+        now: Role,
+        /// Who changed it, if that is on record.
+        by: Option<String>,
+    },
+    /// Nobody changes their own role or removes themselves (R-ROLE-4).
+    OwnMembership,
+    /// An organization always has at least one Owner (R-ROLE-5).
+    LastOwner,
+    /// The password typed to confirm is not theirs.
+    WrongPassword,
+    /// What was typed to confirm is not the organization's part of the address.
+    SlugDiffers,
+    /// The account is the only Owner of these organizations, by name (R-ORG-4).
+    OnlyOwnerOf(Vec<String>),
+    /// The organization has as many members as the operator allows (R-ACC-7).
+    OrganizationFull(String),
+    /// Letters to others need a confirmed address of one's own first (R-ORG-6).
+    AddressUnverified,
+    /// The current versions of the legal documents have to be accepted first (R-ACC-9).
+    ConsentMissing,
+    /// The link proves nothing: it names no proof, or was tampered with.
+    ProofUnknown,
+    /// The link was used, or a newer one replaced it.
+    ProofUsed,
+    /// The link expired at that instant.
+    ProofExpired(Timestamp),
+    /// Another account has this address.
+    EmailTaken,
+    /// Only the account that asked for another address can confirm it, and this is not the one that is signed in.
+    ProofOfAnother,
+    /// Only a letter could do that, and this server sends none (R-INV-11).
+    NoMail,
     /// The invitation has ended, so it cannot be sent, edited or revoked.
     InvitationClosed,
     /// The invitation has expired: it can be resent, not copied or edited.
@@ -63,7 +96,21 @@ impl Refusal {
             Self::OrganizationDeleted => "organization_deleted",
             Self::WrongAccount { .. } => "wrong_account",
             Self::AlreadyMember(_) => "already_member",
-            Self::StaleRole(_) => "stale",
+            Self::StaleRole { .. } => "stale",
+            Self::OwnMembership => "own_membership",
+            Self::LastOwner => "last_owner",
+            Self::WrongPassword => "wrong_password",
+            Self::SlugDiffers => "slug_differs",
+            Self::OnlyOwnerOf(_) => "only_owner_of",
+            Self::OrganizationFull(_) => "organization_full",
+            Self::AddressUnverified => "address_unverified",
+            Self::ConsentMissing => "consent_missing",
+            Self::ProofUnknown => "proof_unknown",
+            Self::ProofUsed => "proof_used",
+            Self::ProofExpired(_) => "proof_expired",
+            Self::EmailTaken => "email_taken",
+            Self::ProofOfAnother => "proof_of_another",
+            Self::NoMail => "no_mail",
             Self::InvitationClosed => "invitation_closed",
             Self::InvitationExpired => "invitation_expired",
             Self::Cooldown(_) => "cooldown",

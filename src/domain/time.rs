@@ -58,6 +58,33 @@ impl Timestamp {
         )
     }
 
+    /// The day, as forms and files write it: `2026-11-25`.
+    pub fn day(self) -> String {
+        let at = self.utc();
+        format!(
+            "{:04}-{:02}-{:02}",
+            at.year(),
+            u8::from(at.month()),
+            at.day()
+        )
+    }
+
+    /// The start of a day written like `2026-11-25`, in UTC, from 1970 to 9999.
+    pub fn start_of_day(text: &str) -> Option<Self> {
+        let mut parts = text.split('-').map(|part| {
+            let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| part.parse::<u16>().ok()).flatten()
+        });
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        if parts.next().is_some() {
+            return None;
+        }
+        let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
+        let date = time::Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?);
+        let start = Self::from(date.ok()?.midnight().assume_utc());
+        start.in_calendar().then_some(start)
+    }
+
     /// The start of the window of length `window` that holds this instant, counted from 1970.
     /// A window of a day starts at midnight UTC.
     pub fn window(self, window: Duration) -> Self {
@@ -92,6 +119,32 @@ mod tests {
         let noon = Timestamp::from_micros(0).plus(Duration::hours(36));
         assert_eq!(noon.window(day), Timestamp::from_micros(0).plus(day));
         assert_eq!(noon.window(day).window(day), noon.window(day));
+    }
+
+    #[test]
+    fn days_are_read_and_written() {
+        for day in ["1970-01-01", "2026-11-25", "2028-02-29", "9999-12-31"] {
+            let start = Timestamp::start_of_day(day);
+            assert_eq!(start.map(Timestamp::day).as_deref(), Some(day));
+            assert_eq!(start.map(|it| it.window(Duration::days(1))), start);
+        }
+        for bad in [
+            "",
+            "2026",
+            "2026-11",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-11-25-1",
+            "25.11.2026",
+            "1969-12-31",
+            "10000-01-01",
+            "+2026-1-1",
+            "2026-1-\u{661}",
+            "2026-300-1",
+            "99999999-1-1",
+        ] {
+            assert_eq!(Timestamp::start_of_day(bad), None, "{bad}");
+        }
     }
 
     #[test]

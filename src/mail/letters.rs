@@ -2,9 +2,18 @@
 
 use super::transport::{Letter, Party};
 use crate::{
-    domain::{delivery::LetterKind, email::EmailAddress, ids::DeliveryId, time::Timestamp},
+    domain::{
+        account::Account,
+        delivery::LetterKind,
+        email::EmailAddress,
+        ids::DeliveryId,
+        invitation::REMIND_BEFORE,
+        notification::{Notification, NotificationKind},
+        proof::{Proof, ProofPurpose},
+        time::Timestamp,
+    },
     link::{LinkKeys, Purpose},
-    store::deliveries::About,
+    store::deliveries::{About, Matter},
 };
 use askama::Template;
 
@@ -40,6 +49,7 @@ struct InvitationHtml<'a>(&'a Invitation);
 
 /// What the invitation letter shows. Names and words of people are [`unlinked`].
 struct Invitation {
+    reminder: bool,
     inviter: String,
     inviter_email: String,
     organization: String,
@@ -59,7 +69,7 @@ struct NoticeText<'a>(&'a Notice);
 #[template(path = "mail/notice.html")]
 struct NoticeHtml<'a>(&'a Notice);
 
-/// A letter to an inviter: what happened, and one place to go.
+/// Any other letter: what happened or what to do, one place to go, and why they get it.
 struct Notice {
     heading: String,
     lines: Vec<String>,
@@ -68,57 +78,37 @@ struct Notice {
     why: String,
 }
 
+/// Subject, text and HTML of a letter.
+type Written = (String, String, String);
+
 impl Sender {
-    /// Writes a letter about an invitation.
+    /// Writes a letter.
     ///
     /// # Errors
-    /// [`NoLetter::Pointless`] when the invitation ended meanwhile, [`NoLetter::Impossible`] when its link can no
+    /// [`NoLetter::Pointless`] when what it is about has ended meanwhile, [`NoLetter::Impossible`] when its link can no
     /// longer be made.
     pub fn write(
         &self,
         id: DeliveryId,
         kind: LetterKind,
         to: &EmailAddress,
-        about: &About,
+        matter: &Matter,
         now: Timestamp,
     ) -> Result<Letter, NoLetter> {
-        if about.deleted {
-            return Err(NoLetter::Pointless(
-                "The organization was deleted before this was sent",
-            ));
-        }
-        let (subject, text, html) = match kind {
-            LetterKind::Invitation => self.invitation(about, now)?,
-            LetterKind::InvitationRejected => {
-                let who = about.invitation.email.shown();
-                let heading = format!(
-                    "{who} rejected your invitation to {}",
-                    unlinked(&about.organization)
-                );
-                self.notice(
-                    about,
-                    heading,
-                    "They won't join unless you invite them again.",
-                )?
+        let mut reply_to = None;
+        let (subject, text, html) = match matter {
+            Matter::Invitation(about) => {
+                if self.reply_to_inviter && about.inviter_email.reachable().is_some() {
+                    reply_to = Some(Party {
+                        name: unlinked(&about.inviter),
+                        address: about.inviter_email.key().to_owned(),
+                    });
+                }
+                self.invitation(about, kind == LetterKind::Reminder, now)?
             }
-            LetterKind::InvitationAskedFor => {
-                let who = about.invitation.email.shown();
-                let heading = format!(
-                    "{who} asks for a new invitation to {}",
-                    unlinked(&about.organization)
-                );
-                self.notice(
-                    about,
-                    heading,
-                    "Their invitation has expired. Resend it if they should still join.",
-                )?
-            }
+            Matter::Notification(row) => self.notification(&row.notification, to)?,
+            Matter::Proof(both) => self.proof(&both.0, &both.1, now)?,
         };
-        let to_inviter = self.reply_to_inviter && kind == LetterKind::Invitation;
-        let reply_to = to_inviter.then(|| Party {
-            name: unlinked(&about.inviter),
-            address: about.inviter_email.key().to_owned(),
-        });
         Ok(Letter {
             id: id.to_string(),
             date: now.utc(),
@@ -137,25 +127,37 @@ impl Sender {
     fn invitation(
         &self,
         about: &About,
+        reminder: bool,
         now: Timestamp,
-    ) -> Result<(String, String, String), NoLetter> {
+    ) -> Result<Written, NoLetter> {
+        if about.deleted {
+            return Err(NoLetter::Pointless(
+                "The organization was deleted before this was sent",
+            ));
+        }
         let it = &about.invitation;
         if it.acceptable(now).is_err() {
             return Err(NoLetter::Pointless(
                 "The invitation had ended before this was sent",
             ));
         }
+        if reminder && it.expires_at > now.plus(REMIND_BEFORE) {
+            return Err(NoLetter::Pointless(
+                "The invitation was sent again before this reminder was",
+            ));
+        }
         let token = self
             .links
             .make(Purpose::Invitation, it.id.0, it.link_version)
-            .ok_or_else(|| {
-                NoLetter::Impossible(
-                    "the key that made this link is no longer configured".to_owned(),
-                )
-            })?;
+            .ok_or_else(no_key)?;
         let view = Invitation {
+            reminder,
             inviter: unlinked(&about.inviter),
-            inviter_email: about.inviter_email.shown().to_owned(),
+            inviter_email: about
+                .inviter_email
+                .reachable()
+                .unwrap_or_default()
+                .to_owned(),
             organization: unlinked(&about.organization),
             role: it.role.label(),
             describe: it.role.describe(),
@@ -170,7 +172,14 @@ impl Sender {
             until: it.expires_at.date_and_time(),
             email: it.email.shown().to_owned(),
         };
-        let subject = format!("{} invited you to join {}", view.inviter, view.organization);
+        let subject = if reminder {
+            format!(
+                "Your invitation to {} is about to expire",
+                view.organization
+            )
+        } else {
+            format!("{} invited you to join {}", view.inviter, view.organization)
+        };
         Ok((
             subject,
             rendered(&InvitationText(&view))?,
@@ -178,37 +187,149 @@ impl Sender {
         ))
     }
 
-    fn notice(
-        &self,
-        about: &About,
-        heading: String,
-        line: &str,
-    ) -> Result<(String, String, String), NoLetter> {
-        let view = Notice {
-            heading: heading.clone(),
-            lines: vec![line.to_owned()],
-            button: "Open invitation",
-            link: format!(
-                "{}/orgs/{}/settings/team/invitations/{}",
-                self.public_url, about.slug, about.invitation.id
+    /// What happened to a person. Where it leads is a page of theirs, never a link that does something.
+    fn notification(&self, what: &Notification, to: &EmailAddress) -> Result<Written, NoLetter> {
+        let place = what.organization.as_ref();
+        let slug = place.map_or("", |place| place.slug.as_str());
+        let (button, path) = match (what.kind, what.invitation) {
+            (
+                NotificationKind::InvitationRejected
+                | NotificationKind::InvitationAskedFor
+                | NotificationKind::InvitationLapsed,
+                Some(id),
+            ) => (
+                "Open invitation",
+                format!("/orgs/{slug}/settings/team/invitations/{id}"),
             ),
-            why: format!(
-                "You get this because you manage invitations of {}.",
-                unlinked(&about.organization)
+            (NotificationKind::InvitationAccepted, _) => {
+                ("Open team", format!("/orgs/{slug}/settings/team"))
+            }
+            (NotificationKind::RoleChanged | NotificationKind::OwnershipTransferred, _) => {
+                ("Open organization", format!("/orgs/{slug}"))
+            }
+            (NotificationKind::SignedIn | NotificationKind::PasswordChanged, _) => {
+                ("Open your account", "/account/security".to_owned())
+            }
+            _ => ("Open Roster", "/".to_owned()),
+        };
+        let mut why = if what.kind == NotificationKind::EmailChanged {
+            format!(
+                "You get this because {} was the address of an account here.",
+                to.shown()
+            )
+        } else {
+            format!("You get this because {} has an account here.", to.shown())
+        };
+        if what.kind.can_be_muted() {
+            why.push_str(" You can switch such letters off under Account, Notifications.");
+        }
+        let what = without_links(what);
+        let detail = what.detail();
+        self.notice(&Notice {
+            heading: what.sentence(),
+            lines: if detail.is_empty() {
+                Vec::new()
+            } else {
+                vec![detail]
+            },
+            button,
+            link: format!("{}{path}", self.public_url),
+            why,
+        })
+    }
+
+    fn proof(&self, proof: &Proof, account: &Account, now: Timestamp) -> Result<Written, NoLetter> {
+        if proof.good(now).is_err() {
+            return Err(NoLetter::Pointless(
+                "A newer letter took its place before this was sent",
+            ));
+        }
+        let (purpose, heading, button) = match proof.purpose {
+            ProofPurpose::VerifyEmail => (
+                Purpose::VerifyEmail,
+                "Confirm your email address",
+                "Confirm address",
+            ),
+            ProofPurpose::ResetPassword => (
+                Purpose::ResetPassword,
+                "Choose a new password",
+                "Choose a new password",
             ),
         };
+        let token = self
+            .links
+            .make(purpose, proof.id.0, proof.link_version)
+            .ok_or_else(no_key)?;
+        let asked = match proof.purpose {
+            ProofPurpose::VerifyEmail if !account.email.same_mailbox(&proof.email) => format!(
+                "{} wants to use {} for their account, in place of the address it has. If that is you, open the link and confirm it, signed in.",
+                unlinked(&account.name),
+                proof.email.shown()
+            ),
+            ProofPurpose::VerifyEmail => format!(
+                "Please confirm that {} is your address.",
+                proof.email.shown()
+            ),
+            ProofPurpose::ResetPassword => format!(
+                "Somebody, we hope you, asked for a new password for {}.",
+                proof.email.shown()
+            ),
+        };
+        self.notice(&Notice {
+            heading: heading.to_owned(),
+            lines: vec![
+                asked,
+                format!(
+                    "The link works until {}, and once.",
+                    proof.expires_at.date_and_time()
+                ),
+            ],
+            button,
+            link: purpose.link_of(&self.public_url, &token),
+            why: "Not expecting this? You can ignore this email: nothing changes.".to_owned(),
+        })
+    }
+
+    fn notice(&self, view: &Notice) -> Result<Written, NoLetter> {
         Ok((
-            heading,
-            rendered(&NoticeText(&view))?,
-            rendered(&NoticeHtml(&view))?,
+            view.heading.clone(),
+            rendered(&NoticeText(view))?,
+            rendered(&NoticeHtml(view))?,
         ))
     }
+}
+
+fn no_key() -> NoLetter {
+    NoLetter::Impossible("the key that made this link is no longer configured".to_owned())
 }
 
 fn rendered(template: &impl Template) -> Result<String, NoLetter> {
     template
         .render()
         .map_err(|error| NoLetter::Impossible(format!("cannot render: {error}")))
+}
+
+/// The same notification, with every word of people [`unlinked`]. Addresses stay as they are: they were parsed.
+fn without_links(what: &Notification) -> Notification {
+    let safe = |text: &String| {
+        if EmailAddress::parse(text).is_ok() {
+            text.clone()
+        } else {
+            unlinked(text)
+        }
+    };
+    let mut what = what.clone();
+    if let Some(place) = &mut what.organization {
+        place.name = unlinked(&place.name);
+    }
+    what.actor = what.actor.as_ref().map(safe);
+    // A browser and its network address are in our words: broken apart the address could not be looked up.
+    if what.kind != NotificationKind::SignedIn {
+        what.subject = what.subject.as_ref().map(safe);
+    }
+    what.before = what.before.as_ref().map(safe);
+    what.after = what.after.as_ref().map(safe);
+    what
 }
 
 /// Breaks what mail programs would turn into a link: in a name or a message, a link can only be bait.
@@ -265,6 +386,7 @@ mod tests {
             inviter: "Ada Lovelace".to_owned(),
             inviter_email: address("ada@example.test"),
         };
+        let matter = Matter::Invitation(Box::new(about));
         let reply_to = |reply_to_inviter, kind| {
             let sender = Sender {
                 public_url: "https://roster.test".to_owned(),
@@ -277,7 +399,7 @@ mod tests {
             };
             let to = address("somebody@example.test");
             sender
-                .write(DeliveryId(Uuid::nil()), kind, &to, &about, now)
+                .write(DeliveryId(Uuid::nil()), kind, &to, &matter, now)
                 .expect("a letter")
                 .reply_to
                 .map(|party| party.address)
@@ -287,7 +409,6 @@ mod tests {
             Some("ada@example.test")
         );
         assert_eq!(reply_to(false, LetterKind::Invitation), None);
-        assert_eq!(reply_to(true, LetterKind::InvitationRejected), None);
     }
 
     #[test]

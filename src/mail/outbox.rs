@@ -15,7 +15,7 @@ use crate::{
     entropy::Entropy,
     store::{
         self, Db,
-        deliveries::{About, Lease, Leased},
+        deliveries::{Lease, Leased, Matter},
     },
 };
 use futures_util::FutureExt as _;
@@ -105,11 +105,11 @@ impl Outbox {
 
     /// One attempt, from the row to what it becomes.
     async fn attempt(&mut self, leased: &Leased) -> store::Result<Verdict> {
-        let about = self.about(leased).await?;
+        let matter = self.matter(leased).await?;
         let now = self.now();
-        let letter = match about.map(|about| {
+        let letter = match matter.map(|matter| {
             self.sender
-                .write(leased.id, leased.kind, &leased.to, &about, now)
+                .write(leased.id, leased.kind, &leased.to, &matter, now)
         }) {
             Some(Ok(letter)) => letter,
             Some(Err(NoLetter::Impossible(why))) => {
@@ -145,13 +145,12 @@ impl Outbox {
         judge(outcome, leased.attempts, self.now(), jitter)
     }
 
-    async fn about(&self, leased: &Leased) -> store::Result<Option<About>> {
-        let (Some(organization), Some(invitation)) = (leased.organization, leased.invitation)
-        else {
+    async fn matter(&self, leased: &Leased) -> store::Result<Option<Matter>> {
+        let Some(about) = leased.about else {
             return Ok(None);
         };
         self.db
-            .read(move |conn| store::deliveries::about(conn, organization, invitation))
+            .read(move |conn| store::deliveries::matter(conn, about))
             .await
     }
 

@@ -3,13 +3,16 @@
 use super::{
     connection::Conn,
     error::Result,
+    notifications::NotificationRow,
     schema::{accounts, deliveries, invitations, organizations},
 };
 use crate::domain::{
+    account::Account,
     delivery::{DeliveryState, LEASE, LetterKind, Verdict, judge_abandoned},
     email::EmailAddress,
-    ids::{AccountId, DeliveryId, InvitationId, OrganizationId},
+    ids::{AccountId, DeliveryId, InvitationId, NotificationId, OrganizationId, ProofId},
     invitation::Invitation,
+    proof::Proof,
     time::Timestamp,
 };
 use diesel::prelude::*;
@@ -20,18 +23,27 @@ use uuid::Uuid;
 pub struct NewDelivery<'a> {
     /// Its id, also the letter's Message-ID.
     pub id: DeliveryId,
-    /// For which organization.
-    pub organization: OrganizationId,
-    /// About which invitation.
-    pub invitation: InvitationId,
     /// What kind of letter.
     pub kind: LetterKind,
+    /// What it is written from.
+    pub about: Subject,
     /// To whom.
     pub to: &'a EmailAddress,
     /// Whether a letter goes out at all.
     pub emailed: bool,
     /// Who caused it.
     pub requested_by: Option<AccountId>,
+}
+
+/// What a letter is written from, when it is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// An invitation.
+    Invitation(OrganizationId, InvitationId),
+    /// Something that happened to a person.
+    Notification(AccountId, NotificationId),
+    /// A request to prove a mailbox.
+    Proof(AccountId, ProofId),
 }
 
 /// Queues a letter, or records that none goes out.
@@ -41,11 +53,23 @@ pub fn insert(conn: &mut Conn, new: &NewDelivery<'_>, now: Timestamp) -> Result<
     } else {
         DeliveryState::NotEmailed
     };
+    let (organization, invitation) = match new.about {
+        Subject::Invitation(organization, id) => (Some(organization), Some(id)),
+        _ => (None, None),
+    };
+    let (account, notification, proof) = match new.about {
+        Subject::Invitation(..) => (None, None, None),
+        Subject::Notification(account, id) => (Some(account), Some(id), None),
+        Subject::Proof(account, id) => (Some(account), None, Some(id)),
+    };
     diesel::insert_into(deliveries::table)
         .values((
             deliveries::id.eq(new.id),
-            deliveries::organization_id.eq(new.organization),
-            deliveries::invitation_id.eq(new.invitation),
+            deliveries::organization_id.eq(organization),
+            deliveries::invitation_id.eq(invitation),
+            deliveries::account_id.eq(account),
+            deliveries::notification_id.eq(notification),
+            deliveries::proof_id.eq(proof),
             deliveries::kind.eq(new.kind),
             deliveries::email.eq(new.to.shown()),
             deliveries::email_key.eq(new.to.key()),
@@ -75,25 +99,13 @@ pub fn last_invitation_to(
         .get_result(conn)?)
 }
 
-/// When the invitee last asked for a new invitation (R-ACC-7).
-pub fn last_asked_for(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    invitation: InvitationId,
-) -> Result<Option<Timestamp>> {
-    Ok(deliveries::table
-        .filter(deliveries::organization_id.eq(organization))
-        .filter(deliveries::invitation_id.eq(invitation))
-        .filter(deliveries::kind.eq(LetterKind::InvitationAskedFor))
-        .select(diesel::dsl::max(deliveries::created_at))
-        .get_result(conn)?)
-}
-
 /// One line of an invitation's delivery log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeliveryRow {
     /// The letter's id.
     pub id: DeliveryId,
+    /// What kind of letter.
+    pub kind: LetterKind,
     /// Where it stands.
     pub state: DeliveryState,
     /// What the server said.
@@ -117,6 +129,7 @@ pub fn of_invitation(
 ) -> Result<Vec<DeliveryRow>> {
     type Row = (
         DeliveryId,
+        LetterKind,
         DeliveryState,
         Option<String>,
         i32,
@@ -127,11 +140,12 @@ pub fn of_invitation(
     let rows = deliveries::table
         .filter(deliveries::organization_id.eq(organization))
         .filter(deliveries::invitation_id.eq(invitation))
-        .filter(deliveries::kind.eq(LetterKind::Invitation))
+        .filter(deliveries::kind.eq_any([LetterKind::Invitation, LetterKind::Reminder]))
         .order(deliveries::id.desc())
         .limit(most)
         .select((
             deliveries::id,
+            deliveries::kind,
             deliveries::state,
             deliveries::reason,
             deliveries::attempts,
@@ -143,8 +157,9 @@ pub fn of_invitation(
     Ok(rows
         .into_iter()
         .map(
-            |(id, state, reason, attempts, created_at, due_at, finished_at)| DeliveryRow {
+            |(id, kind, state, reason, attempts, created_at, due_at, finished_at)| DeliveryRow {
                 id,
+                kind,
                 state,
                 reason,
                 attempts,
@@ -167,10 +182,8 @@ pub struct Leased {
     pub to: EmailAddress,
     /// Which attempt this is, from 1.
     pub attempts: i32,
-    /// What it is about.
-    pub organization: Option<OrganizationId>,
-    /// What it is about.
-    pub invitation: Option<InvitationId>,
+    /// What it is written from; nothing when a newer program queued it.
+    pub about: Option<Subject>,
 }
 
 /// Whether any letter waits for a worker at `now`.
@@ -233,8 +246,8 @@ pub fn lease(conn: &mut Conn, owner: Uuid, now: Timestamp) -> Result<Lease> {
         String,
         String,
         i32,
-        Option<OrganizationId>,
-        Option<InvitationId>,
+        (Option<OrganizationId>, Option<InvitationId>),
+        (Option<AccountId>, Option<NotificationId>, Option<ProofId>),
     );
     let row = diesel::update(seen)
         .set((
@@ -248,21 +261,30 @@ pub fn lease(conn: &mut Conn, owner: Uuid, now: Timestamp) -> Result<Lease> {
             deliveries::email,
             deliveries::email_key,
             deliveries::attempts,
-            deliveries::organization_id,
-            deliveries::invitation_id,
+            (deliveries::organization_id, deliveries::invitation_id),
+            (
+                deliveries::account_id,
+                deliveries::notification_id,
+                deliveries::proof_id,
+            ),
         ))
         .get_result::<Row>(conn)
         .optional()?;
     Ok(match row {
         None => Lease::Again,
-        Some((kind, email, email_key, attempts, organization, invitation)) => {
+        Some((kind, email, email_key, attempts, about, of_account)) => {
+            let about = match (about, of_account) {
+                ((Some(organization), Some(id)), _) => Some(Subject::Invitation(organization, id)),
+                (_, (Some(account), Some(id), _)) => Some(Subject::Notification(account, id)),
+                (_, (Some(account), None, Some(id))) => Some(Subject::Proof(account, id)),
+                _ => None,
+            };
             Lease::Letter(Leased {
                 id,
                 kind,
                 to: EmailAddress::from_stored(email, email_key),
                 attempts,
-                organization,
-                invitation,
+                about,
             })
         }
     })
@@ -309,6 +331,34 @@ pub fn apply(
     ))
     .execute(conn)?;
     Ok(changed == 1)
+}
+
+/// What a letter says, as of now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Matter {
+    /// An invitation.
+    Invitation(Box<About>),
+    /// Something that happened to a person.
+    Notification(Box<NotificationRow>),
+    /// A request to prove a mailbox, and whose account it is about.
+    Proof(Box<(Proof, Account)>),
+}
+
+/// What a letter is written from; nothing when that is gone.
+pub fn matter(conn: &mut Conn, about: Subject) -> Result<Option<Matter>> {
+    Ok(match about {
+        Subject::Invitation(organization, id) => {
+            self::about(conn, organization, id)?.map(|about| Matter::Invitation(Box::new(about)))
+        }
+        Subject::Notification(account, id) => super::notifications::find(conn, account, id)?
+            .map(|row| Matter::Notification(Box::new(row))),
+        Subject::Proof(account, id) => {
+            let proof = super::proofs::find(conn, id)?;
+            let account = super::accounts::find(conn, account)?;
+            let both = proof.zip(account);
+            both.map(|both| Matter::Proof(Box::new(both)))
+        }
+    })
 }
 
 /// What a letter about an invitation says, as of now.
@@ -363,4 +413,17 @@ pub fn about(
             inviter_email: EmailAddress::from_stored(email, key),
         },
     ))
+}
+
+/// Takes the address of a deleted account out of the letters that were about the account itself. What is still to be
+/// sent has nothing left to be written from, and is dropped by itself.
+pub fn forget_account(conn: &mut Conn, account: AccountId) -> Result<()> {
+    let nobody = EmailAddress::of_nobody(account);
+    diesel::update(deliveries::table.filter(deliveries::account_id.eq(account)))
+        .set((
+            deliveries::email.eq(nobody.shown()),
+            deliveries::email_key.eq(nobody.key()),
+        ))
+        .execute(conn)?;
+    Ok(())
 }

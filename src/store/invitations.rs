@@ -4,7 +4,7 @@ use super::{
     connection::{Conn, MultiBackend},
     error::Result,
     part::Part,
-    schema::{accounts, deliveries, invitations},
+    schema::{accounts, deliveries, invitations, organizations},
 };
 use crate::domain::{
     delivery::DeliveryState,
@@ -126,6 +126,81 @@ pub fn find_by_link(conn: &mut Conn, link: Link) -> Result<Option<Invitation>> {
     Ok(row.map(invitation))
 }
 
+/// The invitation of an id, whatever its organization: for the invitee, who asks from outside of it.
+pub fn find_by_id(conn: &mut Conn, id: InvitationId) -> Result<Option<Invitation>> {
+    let row = invitations::table
+        .filter(invitations::id.eq(id))
+        .select(columns!())
+        .get_result::<Row>(conn)
+        .optional()?;
+    Ok(row.map(invitation))
+}
+
+/// At most `most` invitations of an organization that have not ended, expired ones too.
+pub fn not_ended(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    most: i64,
+) -> Result<Vec<Invitation>> {
+    let rows = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(sql::<Bool>("state = 'pending'"))
+        .limit(most)
+        .select(columns!())
+        .load::<Row>(conn)?;
+    Ok(rows.into_iter().map(invitation).collect())
+}
+
+/// An invitation that waits for an answer, as its invitee sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenInvitation {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// The organization's name.
+    pub organization: String,
+    /// The inviter's name.
+    pub inviter: String,
+    /// The inviter's address, as typed.
+    pub inviter_email: Option<String>,
+}
+
+/// The invitations that wait for this address in organizations that still exist, newest first, at most `most`.
+pub fn open_for(
+    conn: &mut Conn,
+    email: &EmailAddress,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<OpenInvitation>> {
+    let rows = invitations::table
+        .inner_join(organizations::table)
+        .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
+        .filter(invitations::email_key.eq(email.key()))
+        .filter(sql::<Bool>("invitations.state = 'pending'"))
+        .filter(invitations::expires_at.gt(now))
+        .filter(organizations::deleted_at.is_null())
+        .order(invitations::id.desc())
+        .limit(most)
+        .select((
+            columns!(),
+            organizations::name,
+            accounts::name,
+            accounts::email,
+            accounts::email_key,
+        ))
+        .load::<(Row, String, String, String, String)>(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(row, organization, inviter, email, key)| OpenInvitation {
+            invitation: invitation(row),
+            organization,
+            inviter,
+            inviter_email: EmailAddress::from_stored(email, key)
+                .reachable()
+                .map(str::to_owned),
+        })
+        .collect())
+}
+
 /// The pending invitation of an address, expired or not.
 pub fn find_pending(
     conn: &mut Conn,
@@ -159,6 +234,22 @@ pub fn apply(
     Ok(changed == 1)
 }
 
+/// The pending Admin invitations that somebody sent.
+pub fn pending_admins_by(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    inviter: AccountId,
+) -> Result<Vec<Invitation>> {
+    let rows = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::invited_by.eq(inviter))
+        .filter(invitations::state.eq(State::Pending))
+        .filter(invitations::role.eq(InvitableRole::Admin))
+        .select(columns!())
+        .load::<Row>(conn)?;
+    Ok(rows.into_iter().map(invitation).collect())
+}
+
 /// Extends a pending invitation to `until` and names the letter that says so.
 pub fn set_resent(
     conn: &mut Conn,
@@ -170,6 +261,9 @@ pub fn set_resent(
         .set((
             invitations::expires_at.eq(until),
             invitations::delivery_id.eq(delivery),
+            // What is sent again may be reminded of, and lapse, again.
+            invitations::reminded_at.eq(None::<Timestamp>),
+            invitations::lapse_told_at.eq(None::<Timestamp>),
         ))
         .execute(conn)?;
     Ok(changed == 1)
@@ -483,6 +577,66 @@ pub fn count(
     Ok(i64::try_from(ids.len()).unwrap_or(most))
 }
 
+/// Which pending invitations count as unused (R-MEM-4): expired, or made no later than `made_by` and valid no longer
+/// than to `valid_to`.
+#[derive(Clone, Copy, Debug)]
+pub struct Unused {
+    /// The moment of asking.
+    pub now: Timestamp,
+    /// Only if made at this instant or before, unless expired.
+    pub made_by: Timestamp,
+    /// Only if valid to this instant or less: what was sent again since is valid for longer.
+    pub valid_to: Timestamp,
+}
+
+fn unused<'a>(organization: OrganizationId, which: Unused) -> Boxed<'a> {
+    invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        // The words of the partial index, letter for letter, as in `shelved`.
+        .filter(sql::<Bool>(
+            "invitations.state IN ('pending', 'superseded')",
+        ))
+        .filter(invitations::state.eq(State::Pending))
+        .filter(invitations::expires_at.le(which.valid_to.max(which.now)))
+        .filter(
+            invitations::expires_at
+                .le(which.now)
+                .or(invitations::created_at.le(which.made_by)),
+        )
+        .into_boxed()
+}
+
+/// At most `most` unused invitations, those that are valid longest first.
+pub fn list_unused(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    which: Unused,
+    most: i64,
+) -> Result<Vec<InvitationRow>> {
+    let rows = unused(organization, which)
+        .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
+        .left_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
+        .order((invitations::expires_at.desc(), invitations::id.desc()))
+        .limit(most)
+        .select(line_columns!())
+        .load::<Line>(conn)?;
+    Ok(rows.into_iter().map(line).collect())
+}
+
+/// How many invitations are unused, counting no further than `most`.
+pub fn count_unused(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    which: Unused,
+    most: i64,
+) -> Result<i64> {
+    let ids = unused(organization, which)
+        .select(invitations::id)
+        .limit(most)
+        .load::<InvitationId>(conn)?;
+    Ok(i64::try_from(ids.len()).unwrap_or(most))
+}
+
 /// One invitation as its page shows it.
 pub fn details(
     conn: &mut Conn,
@@ -498,4 +652,74 @@ pub fn details(
         .get_result::<Line>(conn)
         .optional()?;
     Ok(row.map(line))
+}
+
+/// What the program has to do by itself about a pending invitation (R-INV-16), and between which instants it expires.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Remind the invitee.
+    Reminder {
+        /// Expires after this instant.
+        from: Timestamp,
+        /// Expires at this instant or before.
+        until: Timestamp,
+    },
+    /// Tell the inviter that it lapsed.
+    LapseNotice {
+        /// Expired after this instant.
+        since: Timestamp,
+        /// Expired at this instant or before.
+        until: Timestamp,
+    },
+}
+
+impl Due {
+    const fn between(self) -> (Timestamp, Timestamp) {
+        match self {
+            Self::Reminder { from, until } => (from, until),
+            Self::LapseNotice { since, until } => (since, until),
+        }
+    }
+
+    /// Whether an invitation still expires in that time: it may have been sent again.
+    pub fn holds(self, it: &Invitation) -> bool {
+        let (after, until) = self.between();
+        it.expires_at > after && it.expires_at <= until
+    }
+}
+
+/// At most `most` invitations that wait, of any organization, the one that expires first before the others.
+pub fn due(conn: &mut Conn, what: Due, most: i64) -> Result<Vec<(OrganizationId, InvitationId)>> {
+    let (after, until) = what.between();
+    // The words of the partial indexes, letter for letter: a bound value would keep SQLite from using them.
+    let waiting = invitations::table
+        .filter(sql::<Bool>("invitations.state = 'pending'"))
+        .into_boxed();
+    let waiting = match what {
+        Due::Reminder { .. } => waiting.filter(invitations::reminded_at.is_null()),
+        Due::LapseNotice { .. } => waiting.filter(invitations::lapse_told_at.is_null()),
+    };
+    Ok(waiting
+        .filter(invitations::expires_at.gt(after))
+        .filter(invitations::expires_at.le(until))
+        .order(invitations::expires_at.asc())
+        .limit(most)
+        .select((invitations::organization_id, invitations::id))
+        .load(conn)?)
+}
+
+/// Notes that the question of a reminder is settled. `false` when it was, or when the invitation has ended.
+pub fn set_reminded(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
+    let changed = diesel::update(still_pending(it).filter(invitations::reminded_at.is_null()))
+        .set(invitations::reminded_at.eq(now))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Notes that the inviter is told of the lapse. `false` when that was done, or when the invitation has ended.
+pub fn set_lapse_told(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
+    let changed = diesel::update(still_pending(it).filter(invitations::lapse_told_at.is_null()))
+        .set(invitations::lapse_told_at.eq(now))
+        .execute(conn)?;
+    Ok(changed == 1)
 }

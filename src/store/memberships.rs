@@ -4,12 +4,12 @@ use super::{
     connection::{Conn, MultiBackend},
     error::Result,
     part::Part,
-    schema::{accounts, membership_words, memberships},
+    schema::{accounts, membership_words, memberships, organizations},
 };
 use crate::domain::{
     account::Account,
     email::EmailAddress,
-    ids::{AccountId, OrganizationId},
+    ids::{AccountId, AvatarId, OrganizationId},
     membership::Membership,
     role::Role,
     text,
@@ -25,6 +25,9 @@ pub fn insert(
     role: Role,
     now: Timestamp,
 ) -> Result<bool> {
+    // What they are called at this moment: they may be renaming themselves, see [`rename`].
+    let current = super::accounts::lock(conn, account.id)?;
+    let account = current.as_ref().unwrap_or(account);
     let values = (
         memberships::organization_id.eq(organization),
         memberships::account_id.eq(account.id),
@@ -37,6 +40,12 @@ pub fn insert(
     if added == 0 {
         return Ok(false);
     }
+    insert_words(conn, organization, account)?;
+    Ok(true)
+}
+
+/// Adds the words by which a member is found.
+fn insert_words(conn: &mut Conn, organization: OrganizationId, account: &Account) -> Result<()> {
     let words: Vec<_> = text::search_words(&account.name, account.email.key())
         .into_iter()
         .map(|word| {
@@ -48,7 +57,38 @@ pub fn insert(
         })
         .collect();
     on_each!(conn, conn => diesel::insert_into(membership_words::table).values(words).execute(conn))?;
-    Ok(true)
+    Ok(())
+}
+
+/// The organizations an account is in, in the order in which they are locked.
+pub fn organizations_of(conn: &mut Conn, account: AccountId) -> Result<Vec<OrganizationId>> {
+    Ok(memberships::table
+        .filter(memberships::account_id.eq(account))
+        .order(memberships::organization_id.asc())
+        .select(memberships::organization_id)
+        .load(conn)?)
+}
+
+/// Lets every organization of an account sort and find it by the name and address it is about to get. The organizations
+/// and the account are locked already.
+pub fn rename(conn: &mut Conn, account: &Account) -> Result<()> {
+    for organization in organizations_of(conn, account.id)? {
+        diesel::update(
+            memberships::table
+                .filter(memberships::organization_id.eq(organization))
+                .filter(memberships::account_id.eq(account.id)),
+        )
+        .set(memberships::name_key.eq(text::sort_key(&account.name)))
+        .execute(conn)?;
+        diesel::delete(
+            membership_words::table
+                .filter(membership_words::organization_id.eq(organization))
+                .filter(membership_words::account_id.eq(account.id)),
+        )
+        .execute(conn)?;
+        insert_words(conn, organization, account)?;
+    }
+    Ok(())
 }
 
 /// The membership of an account.
@@ -95,6 +135,8 @@ pub struct MemberRow {
     pub name: String,
     /// The address, as typed.
     pub email: String,
+    /// Their picture, if there is one.
+    pub avatar: Option<AvatarId>,
     /// Their role.
     pub role: Role,
     /// When they joined.
@@ -105,8 +147,71 @@ pub struct MemberRow {
     pub name_key: String,
 }
 
+/// By what the members list is sorted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum SortBy {
+    /// By name.
+    #[default]
+    Name,
+    /// By when they joined.
+    Joined,
+    /// By when they were last active; "Never" is the longest ago.
+    Active,
+}
+
+impl SortBy {
+    /// Every column that sorts.
+    pub const ALL: [Self; 3] = [Self::Name, Self::Joined, Self::Active];
+
+    /// The word in the address: `?sort=…`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Joined => "joined",
+            Self::Active => "active",
+        }
+    }
+
+    /// Reads the word in the address.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == text)
+    }
+}
+
+/// The order of the members list.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Order {
+    /// By which column.
+    pub by: SortBy,
+    /// From the end: Z to A, newest first.
+    pub descending: bool,
+}
+
+/// A place in the members list: what the row next to it is sorted by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Key {
+    /// The folded name.
+    Name(String),
+    /// When they joined, or were last active.
+    At(Timestamp),
+    /// Never active.
+    Never,
+}
+
 /// A place in the members list: the sort key and id of the row next to it.
-pub type Place = (String, AccountId);
+pub type Place = (Key, AccountId);
+
+impl MemberRow {
+    /// Where the row stands in a list of this order.
+    pub fn place(&self, by: SortBy) -> Place {
+        let key = match by {
+            SortBy::Name => Key::Name(self.name_key.clone()),
+            SortBy::Joined => Key::At(self.joined_at),
+            SortBy::Active => self.last_active_at.map_or(Key::Never, Key::At),
+        };
+        (key, self.account)
+    }
+}
 
 /// Which rows of the members list.
 #[derive(Clone, Default, Debug)]
@@ -117,6 +222,8 @@ pub struct MemberFilter {
     pub in_addresses: bool,
     /// Only this role.
     pub role: Option<Role>,
+    /// Only who joined, and was last active, no later than this.
+    pub inactive_since: Option<Timestamp>,
 }
 
 type Boxed<'a> = memberships::BoxedQuery<'a, MultiBackend>;
@@ -132,6 +239,9 @@ fn filtered<'a>(organization: OrganizationId, filter: &MemberFilter) -> Boxed<'a
         .into_boxed();
     if let Some(role) = filter.role {
         query = query.filter(memberships::role.eq(role));
+    }
+    if let Some(cutoff) = filter.inactive_since {
+        query = query.filter(memberships::joined_at.le(cutoff));
     }
     for term in &filter.terms {
         // Whoever searches names only looks for the same range twice.
@@ -155,82 +265,154 @@ fn filtered<'a>(organization: OrganizationId, filter: &MemberFilter) -> Boxed<'a
     query
 }
 
-/// At most `most` members in the order of their names.
+/// Which members of a list that is sorted by activity: those who never were stand apart, because the two databases sort
+/// what is missing to different ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    All,
+    Never,
+    Dated,
+}
+
+/// At most `most` members in this order.
 pub fn page(
     conn: &mut Conn,
     organization: OrganizationId,
     filter: &MemberFilter,
+    order: Order,
     part: &Part<Place>,
     most: i64,
 ) -> Result<Vec<MemberRow>> {
-    let query = filtered(organization, filter);
-    let (query, backwards) = match part.clone() {
-        Part::First => (query, false),
-        Part::After((key, id)) => (
-            query.filter(
-                memberships::name_key
-                    .gt(key.clone())
-                    .or(memberships::name_key
-                        .eq(key)
-                        .and(memberships::account_id.gt(id))),
-            ),
-            false,
-        ),
-        Part::Before((key, id)) => (
-            query.filter(
-                memberships::name_key
-                    .lt(key.clone())
-                    .or(memberships::name_key
-                        .eq(key)
-                        .and(memberships::account_id.lt(id))),
-            ),
-            true,
-        ),
+    let (start, backwards) = match part.clone() {
+        Part::First => (None, false),
+        Part::After(place) => (Some(place), false),
+        Part::Before(place) => (Some(place), true),
     };
-    let query = if backwards {
-        query.order((memberships::name_key.desc(), memberships::account_id.desc()))
-    } else {
-        query.order((memberships::name_key.asc(), memberships::account_id.asc()))
+    let falling = order.descending != backwards;
+    let pieces: &[Piece] = match (order.by, start.as_ref().map(|(key, _)| key)) {
+        (SortBy::Name | SortBy::Joined, _) => &[Piece::All],
+        (SortBy::Active, Some(Key::Never)) if falling => &[Piece::Never],
+        (SortBy::Active, Some(Key::At(_))) if !falling => &[Piece::Dated],
+        (SortBy::Active, _) if falling => &[Piece::Dated, Piece::Never],
+        (SortBy::Active, _) => &[Piece::Never, Piece::Dated],
+    };
+    let mut rows = Vec::new();
+    let mut start = start;
+    for piece in pieces {
+        let left = most.saturating_sub(i64::try_from(rows.len()).unwrap_or(most));
+        if left <= 0 {
+            break;
+        }
+        // The place is in the first piece; the next one is read from its end.
+        let query = pieces_of(filtered(organization, filter), *piece, filter);
+        rows.extend(load(conn, query, order.by, start.take(), falling, left)?);
+    }
+    if backwards {
+        rows.reverse();
+    }
+    Ok(rows)
+}
+
+fn pieces_of<'a>(query: Boxed<'a>, piece: Piece, filter: &MemberFilter) -> Boxed<'a> {
+    match (piece, filter.inactive_since) {
+        (Piece::All, None) => query,
+        (Piece::All, Some(cutoff)) => query.filter(
+            memberships::last_active_at
+                .is_null()
+                .or(memberships::last_active_at.le(cutoff)),
+        ),
+        (Piece::Never, _) => query.filter(memberships::last_active_at.is_null()),
+        (Piece::Dated, None) => query.filter(memberships::last_active_at.is_not_null()),
+        (Piece::Dated, Some(cutoff)) => query.filter(memberships::last_active_at.le(cutoff)),
+    }
+}
+
+/// Rows from a place on, in the order of one column and then of ids. The bound on the column alone says nothing new; it
+/// lets both databases begin at the place instead of the top.
+fn load(
+    conn: &mut Conn,
+    mut query: Boxed<'_>,
+    by: SortBy,
+    start: Option<Place>,
+    falling: bool,
+    most: i64,
+) -> Result<Vec<MemberRow>> {
+    macro_rules! from {
+        ($column:expr, $key:expr, $id:expr) => {
+            if falling {
+                query
+                    .filter($column.le($key.clone()))
+                    .filter($column.lt($key).or(memberships::account_id.lt($id)))
+            } else {
+                query
+                    .filter($column.ge($key.clone()))
+                    .filter($column.gt($key).or(memberships::account_id.gt($id)))
+            }
+        };
+    }
+    macro_rules! ordered {
+        ($column:expr) => {
+            if falling {
+                query.order(($column.desc(), memberships::account_id.desc()))
+            } else {
+                query.order(($column.asc(), memberships::account_id.asc()))
+            }
+        };
+    }
+    query = match (by, start) {
+        (_, None) => query,
+        (SortBy::Name, Some((Key::Name(key), id))) => from!(memberships::name_key, key, id),
+        (SortBy::Joined, Some((Key::At(at), id))) => from!(memberships::joined_at, at, id),
+        (SortBy::Active, Some((Key::At(at), id))) => from!(memberships::last_active_at, at, id),
+        (SortBy::Active, Some((_, id))) if falling => query.filter(memberships::account_id.lt(id)),
+        (SortBy::Active, Some((_, id))) => query.filter(memberships::account_id.gt(id)),
+        // A place of another order: the top.
+        (SortBy::Name | SortBy::Joined, Some(_)) => query,
+    };
+    let query = match by {
+        SortBy::Name => ordered!(memberships::name_key),
+        SortBy::Joined => ordered!(memberships::joined_at),
+        SortBy::Active => ordered!(memberships::last_active_at),
     };
     type Row = (
         AccountId,
         String,
         String,
+        Option<AvatarId>,
         Role,
         Timestamp,
         Option<Timestamp>,
         String,
     );
-    let mut rows: Vec<MemberRow> = query
+    let rows = query
         .inner_join(accounts::table)
         .limit(most)
         .select((
             accounts::id,
             accounts::name,
             accounts::email,
+            accounts::avatar_id,
             memberships::role,
             memberships::joined_at,
             memberships::last_active_at,
             memberships::name_key,
         ))
-        .load::<Row>(conn)?
+        .load::<Row>(conn)?;
+    Ok(rows
         .into_iter()
         .map(
-            |(account, name, email, role, joined_at, last_active_at, name_key)| MemberRow {
+            |(account, name, email, avatar, role, joined_at, last_active_at, name_key)| MemberRow {
                 account,
                 name,
                 email,
+                avatar,
                 role,
                 joined_at,
                 last_active_at,
                 name_key,
             },
         )
-        .collect();
-    if backwards {
-        rows.reverse();
-    }
-    Ok(rows)
+        .collect())
 }
 
 /// How many members match, counting no further than `most`.
@@ -240,11 +422,25 @@ pub fn count(
     filter: &MemberFilter,
     most: i64,
 ) -> Result<i64> {
-    let ids = filtered(organization, filter)
+    let ids = pieces_of(filtered(organization, filter), Piece::All, filter)
         .select(memberships::account_id)
         .limit(most)
         .load::<AccountId>(conn)?;
     Ok(i64::try_from(ids.len()).unwrap_or(most))
+}
+
+/// The addresses of those among these accounts who are members now.
+pub fn addresses_of(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    among: Vec<AccountId>,
+) -> Result<Vec<(AccountId, String)>> {
+    Ok(memberships::table
+        .inner_join(accounts::table)
+        .filter(memberships::organization_id.eq(organization))
+        .filter(memberships::account_id.eq_any(among))
+        .select((accounts::id, accounts::email))
+        .load(conn)?)
 }
 
 /// Up to `most` members who hold `role`, with their names.
@@ -264,24 +460,9 @@ pub fn with_role(
         .load(conn)?)
 }
 
-/// The addresses of up to `most` Owners.
-pub fn owner_addresses(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    most: i64,
-) -> Result<Vec<EmailAddress>> {
-    let rows = memberships::table
-        .inner_join(accounts::table)
-        .filter(memberships::organization_id.eq(organization))
-        .filter(memberships::role.eq(Role::Owner))
-        .order((memberships::name_key.asc(), memberships::account_id.asc()))
-        .limit(most)
-        .select((accounts::email, accounts::email_key))
-        .load::<(String, String)>(conn)?;
-    Ok(rows
-        .into_iter()
-        .map(|(email, key)| EmailAddress::from_stored(email, key))
-        .collect())
+/// The accounts of up to `most` Owners.
+pub fn owners(conn: &mut Conn, organization: OrganizationId, most: i64) -> Result<Vec<Account>> {
+    accounts_with_role(conn, organization, Role::Owner, most)
 }
 
 /// Notes that a member used the organization. Of many requests at once only one writes (R-MEM-1).
@@ -303,6 +484,89 @@ pub fn touch(
             ),
     )
     .set(memberships::last_active_at.eq(now))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// How many Owners there are. The organization is locked: nobody else is deciding on this number (R-ROLE-5).
+pub fn count_owners(conn: &mut Conn, organization: OrganizationId) -> Result<i64> {
+    Ok(memberships::table
+        .filter(memberships::organization_id.eq(organization))
+        .filter(memberships::role.eq(Role::Owner))
+        .count()
+        .get_result(conn)?)
+}
+
+/// Gives a member another role.
+pub fn set_role(conn: &mut Conn, of: &Membership, role: Role) -> Result<()> {
+    diesel::update(
+        memberships::table
+            .filter(memberships::organization_id.eq(of.organization))
+            .filter(memberships::account_id.eq(of.account)),
+    )
+    .set(memberships::role.eq(role))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Ends a membership; its words go with it. `false` when there is none.
+pub fn delete(conn: &mut Conn, organization: OrganizationId, account: AccountId) -> Result<bool> {
+    let gone = diesel::delete(
+        memberships::table
+            .filter(memberships::organization_id.eq(organization))
+            .filter(memberships::account_id.eq(account)),
+    )
+    .execute(conn)?;
+    Ok(gone == 1)
+}
+
+/// Another organization of an account, the first by name: its part of the address and its name.
+pub fn first_other(
+    conn: &mut Conn,
+    account: AccountId,
+    but: OrganizationId,
+) -> Result<Option<(String, String)>> {
+    Ok(memberships::table
+        .inner_join(organizations::table)
+        .filter(memberships::account_id.eq(account))
+        .filter(memberships::organization_id.ne(but))
+        .order((organizations::name.asc(), organizations::id.asc()))
+        .limit(1)
+        .select((organizations::slug, organizations::name))
+        .get_result(conn)
+        .optional()?)
+}
+
+/// The accounts of up to `most` members who hold `role`, by name.
+pub fn accounts_with_role(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    role: Role,
+    most: i64,
+) -> Result<Vec<Account>> {
+    let rows = memberships::table
+        .inner_join(accounts::table)
+        .filter(memberships::organization_id.eq(organization))
+        .filter(memberships::role.eq(role))
+        .order((memberships::name_key.asc(), memberships::account_id.asc()))
+        .limit(most)
+        .select(super::accounts::COLUMNS)
+        .load::<super::accounts::Row>(conn)?;
+    Ok(rows.into_iter().map(super::accounts::account).collect())
+}
+
+/// Ends the memberships of these accounts, and with them the words by which they are found. The total of the
+/// organization is the caller's.
+pub fn delete_many(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    accounts: &[AccountId],
+) -> Result<()> {
+    diesel::delete(
+        memberships::table
+            .filter(memberships::organization_id.eq(organization))
+            .filter(memberships::account_id.eq_any(accounts)),
+    )
     .execute(conn)?;
     Ok(())
 }

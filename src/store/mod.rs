@@ -16,15 +16,19 @@ macro_rules! on_each {
 
 pub mod accounts;
 pub mod audit_events;
+pub mod avatars;
 mod connection;
+pub mod consents;
 mod db;
 pub mod deliveries;
 mod error;
 pub mod invitations;
 pub mod memberships;
 mod migrate;
+pub mod notifications;
 pub mod organizations;
 mod part;
+pub mod proofs;
 pub mod quotas;
 mod schema;
 pub mod sessions;

@@ -4,14 +4,22 @@ use super::{connection::Conn, error::Result, schema::organizations};
 use crate::domain::{ids::OrganizationId, organization::Organization, time::Timestamp};
 use diesel::prelude::*;
 
-type Row = (OrganizationId, String, String, i32, Option<Timestamp>);
+type Row = (
+    OrganizationId,
+    String,
+    String,
+    i32,
+    Option<String>,
+    Option<Timestamp>,
+);
 
-fn organization((id, slug, name, member_count, deleted_at): Row) -> Organization {
+fn organization((id, slug, name, member_count, application_url, deleted_at): Row) -> Organization {
     Organization {
         id,
         slug,
         name,
         member_count,
+        application_url,
         deleted_at,
     }
 }
@@ -22,12 +30,14 @@ const COLUMNS: (
     organizations::slug,
     organizations::name,
     organizations::member_count,
+    organizations::application_url,
     organizations::deleted_at,
 ) = (
     organizations::id,
     organizations::slug,
     organizations::name,
     organizations::member_count,
+    organizations::application_url,
     organizations::deleted_at,
 );
 
@@ -85,6 +95,34 @@ pub fn lock_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Organization>>
 pub fn add_members(conn: &mut Conn, id: OrganizationId, by: i32) -> Result<()> {
     diesel::update(organizations::table.filter(organizations::id.eq(id)))
         .set(organizations::member_count.eq(organizations::member_count + by))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Gives the organization another name; its part of the address stays.
+pub fn set_name(conn: &mut Conn, id: OrganizationId, name: &str) -> Result<()> {
+    diesel::update(organizations::table.filter(organizations::id.eq(id)))
+        .set(organizations::name.eq(name))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Sets or takes away the address that members are led to.
+pub fn set_application_url(conn: &mut Conn, id: OrganizationId, url: Option<&str>) -> Result<()> {
+    diesel::update(organizations::table.filter(organizations::id.eq(id)))
+        .set(organizations::application_url.eq(url))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Marks the organization as deleted, without members. Its row stays: old links can say so, and nobody else gets its
+/// part of the address.
+pub fn set_deleted(conn: &mut Conn, id: OrganizationId, now: Timestamp) -> Result<()> {
+    diesel::update(organizations::table.filter(organizations::id.eq(id)))
+        .set((
+            organizations::deleted_at.eq(now),
+            organizations::member_count.eq(0),
+        ))
         .execute(conn)?;
     Ok(())
 }

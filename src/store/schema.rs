@@ -12,6 +12,8 @@ diesel::table! {
         password_hash -> Text,
         verified_at -> Nullable<DbTime>,
         created_at -> DbTime,
+        avatar_id -> Nullable<DbUuid>,
+        deleted_at -> Nullable<DbTime>,
     }
 }
 
@@ -26,6 +28,7 @@ diesel::table! {
         member_count -> Integer,
         created_at -> DbTime,
         deleted_at -> Nullable<DbTime>,
+        application_url -> Nullable<Text>,
     }
 }
 
@@ -68,6 +71,7 @@ diesel::table! {
         ends_at -> Nullable<DbTime>,
         address -> Text,
         agent -> Text,
+        consent_due_at -> Nullable<DbTime>,
     }
 }
 
@@ -91,6 +95,8 @@ diesel::table! {
         delivery_id -> Nullable<DbUuid>,
         closed_at -> Nullable<DbTime>,
         closed_by -> Nullable<DbUuid>,
+        reminded_at -> Nullable<DbTime>,
+        lapse_told_at -> Nullable<DbTime>,
     }
 }
 
@@ -113,6 +119,9 @@ diesel::table! {
         requested_by -> Nullable<DbUuid>,
         created_at -> DbTime,
         finished_at -> Nullable<DbTime>,
+        account_id -> Nullable<DbUuid>,
+        notification_id -> Nullable<DbUuid>,
+        proof_id -> Nullable<DbUuid>,
     }
 }
 
@@ -132,6 +141,8 @@ diesel::table! {
         before -> Nullable<Text>,
         after -> Nullable<Text>,
         address -> Text,
+        subject_id -> Nullable<DbUuid>,
+        target_key -> Nullable<Text>,
     }
 }
 
@@ -147,6 +158,78 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::types::{DbTime, DbUuid};
+
+    avatars (id) {
+        id -> DbUuid,
+        account_id -> DbUuid,
+        image -> Binary,
+        created_at -> DbTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::types::{DbTime, DbUuid};
+
+    proofs (id) {
+        id -> DbUuid,
+        account_id -> DbUuid,
+        purpose -> Text,
+        email -> Text,
+        email_key -> Text,
+        link_version -> Integer,
+        created_at -> DbTime,
+        expires_at -> DbTime,
+        closed_at -> Nullable<DbTime>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::types::{DbTime, DbUuid};
+
+    notifications (account_id, id) {
+        account_id -> DbUuid,
+        id -> DbUuid,
+        kind -> Text,
+        organization_id -> Nullable<DbUuid>,
+        organization -> Nullable<Text>,
+        organization_slug -> Nullable<Text>,
+        invitation_id -> Nullable<DbUuid>,
+        actor -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        before -> Nullable<Text>,
+        after -> Nullable<Text>,
+        at -> DbTime,
+        read_at -> Nullable<DbTime>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::types::{DbTime, DbUuid};
+
+    muted_letters (account_id, kind) {
+        account_id -> DbUuid,
+        kind -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::types::{DbTime, DbUuid};
+
+    consents (account_id, document, version) {
+        account_id -> DbUuid,
+        document -> Text,
+        version -> Text,
+        accepted_at -> DbTime,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     organizations,
@@ -157,6 +240,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     audit_events,
     quotas,
+    avatars,
+    proofs,
+    notifications,
+    muted_letters,
+    consents,
 );
 
 diesel::joinable!(memberships -> accounts (account_id));

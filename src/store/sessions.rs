@@ -8,7 +8,7 @@ use super::{
 use crate::domain::{
     account::{Account, Session},
     email::EmailAddress,
-    ids::{AccountId, OrganizationId, SessionId},
+    ids::{AccountId, AvatarId, OrganizationId, SessionId},
     role::Role,
     session,
     time::Timestamp,
@@ -31,6 +31,8 @@ pub struct NewSession<'a> {
     pub organization: Option<OrganizationId>,
     /// When the person signed in.
     pub created_at: Timestamp,
+    /// Since when a consent waits, if one does (R-ACC-9).
+    pub consent_due_at: Option<Timestamp>,
     /// The client's network address.
     pub address: &'a str,
     /// The client's `User-Agent`, shortened.
@@ -47,6 +49,7 @@ pub fn insert(conn: &mut Conn, new: &NewSession<'_>, now: Timestamp) -> Result<(
             sessions::organization_id.eq(new.organization),
             sessions::created_at.eq(new.created_at),
             sessions::last_seen_at.eq(now),
+            sessions::consent_due_at.eq(new.consent_due_at),
             sessions::address.eq(new.address),
             sessions::agent.eq(new.agent),
         ))
@@ -78,8 +81,16 @@ type Row = (
         Timestamp,
         Option<Timestamp>,
         Option<OrganizationId>,
+        Option<Timestamp>,
     ),
-    (AccountId, String, String, String, Option<Timestamp>),
+    (
+        AccountId,
+        String,
+        String,
+        String,
+        Option<Timestamp>,
+        Option<AvatarId>,
+    ),
     Option<(OrganizationId, String, String, i32)>,
     Option<(Role, Option<Timestamp>)>,
 );
@@ -107,6 +118,7 @@ pub fn visitor(
                 sessions::last_seen_at,
                 sessions::ends_at,
                 sessions::organization_id,
+                sessions::consent_due_at,
             ),
             (
                 accounts::id,
@@ -114,6 +126,7 @@ pub fn visitor(
                 accounts::email_key,
                 accounts::name,
                 accounts::verified_at,
+                accounts::avatar_id,
             ),
             (
                 organizations::id,
@@ -128,8 +141,8 @@ pub fn visitor(
     let mut visitor = None;
     let mut places = Vec::with_capacity(rows.len());
     for (
-        (id, created_at, last_seen_at, ends_at, current),
-        (account, email, key, name, verified_at),
+        (id, created_at, last_seen_at, ends_at, current, consent_due_at),
+        (account, email, key, name, verified_at, avatar),
         at,
         as_role,
     ) in rows
@@ -155,6 +168,7 @@ pub fn visitor(
                 email: EmailAddress::from_stored(email, key),
                 name,
                 verified_at,
+                avatar,
             };
             visitor = Some(Session {
                 id,
@@ -163,6 +177,7 @@ pub fn visitor(
                 last_seen_at,
                 organization: current,
                 ending: ends_at.is_some(),
+                consent_due_at,
             });
         }
     }
@@ -195,6 +210,34 @@ pub fn set_organization(
     Ok(changed > 0)
 }
 
+/// Forgets that an account had this organization open.
+pub fn forget_organization(
+    conn: &mut Conn,
+    account: AccountId,
+    organization: OrganizationId,
+) -> Result<()> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::account_id.eq(account))
+            .filter(sessions::organization_id.eq(organization)),
+    )
+    .set(sessions::organization_id.eq(None::<OrganizationId>))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Notes that no session of an account waits for a consent any more.
+pub fn set_consented(conn: &mut Conn, account: AccountId) -> Result<()> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::account_id.eq(account))
+            .filter(sessions::consent_due_at.is_not_null()),
+    )
+    .set(sessions::consent_due_at.eq(None::<Timestamp>))
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Gives a session's token its last minute; a newer row with the same id follows. `false` when the session has ended
 /// meanwhile: then nothing may follow.
 pub fn set_ending(conn: &mut Conn, id: SessionId, ends_at: Timestamp) -> Result<bool> {
@@ -222,6 +265,112 @@ pub fn delete_others(conn: &mut Conn, account: AccountId, keep: Option<SessionId
         None => all.execute(conn)?,
     };
     Ok(())
+}
+
+/// One browser of a person.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionRow {
+    /// Its id.
+    pub id: SessionId,
+    /// The `User-Agent` it came with.
+    pub agent: String,
+    /// The network address it came from.
+    pub address: String,
+    /// When the person signed in.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_seen_at: Timestamp,
+}
+
+/// The browsers that are signed in to an account, the one used last first, at most about `most`. A session whose token
+/// was renewed has two rows for a minute and is one browser: the newer row speaks for it.
+pub fn of_account(
+    conn: &mut Conn,
+    account: AccountId,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<SessionRow>> {
+    type Row = (
+        SessionId,
+        String,
+        String,
+        Timestamp,
+        Timestamp,
+        Option<Timestamp>,
+    );
+    let mut rows = sessions::table
+        .filter(sessions::account_id.eq(account))
+        .filter(sessions::last_seen_at.gt(now.minus(session::IDLE)))
+        .filter(sessions::created_at.gt(now.minus(session::ABSOLUTE)))
+        .filter(sessions::ends_at.is_null().or(sessions::ends_at.gt(now)))
+        .order((sessions::last_seen_at.desc(), sessions::id.desc()))
+        .limit(most)
+        .select((
+            sessions::id,
+            sessions::agent,
+            sessions::address,
+            sessions::created_at,
+            sessions::last_seen_at,
+            sessions::ends_at,
+        ))
+        .load::<Row>(conn)?;
+    // Within a session the row that goes on comes first.
+    rows.sort_by_key(|(id, _, _, _, _, ends_at)| (*id, ends_at.is_some()));
+    rows.dedup_by_key(|(id, ..)| *id);
+    rows.sort_by_key(|(id, _, _, _, seen, _)| std::cmp::Reverse((*seen, *id)));
+    Ok(rows
+        .into_iter()
+        .map(
+            |(id, agent, address, created_at, last_seen_at, _)| SessionRow {
+                id,
+                agent,
+                address,
+                created_at,
+                last_seen_at,
+            },
+        )
+        .collect())
+}
+
+/// What an account's sessions say of a browser.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acquaintance {
+    /// There are none.
+    First,
+    /// One of them is of such a browser.
+    Known,
+    /// There are some, and none is.
+    Stranger,
+}
+
+/// Whether an account has a session of a browser that calls itself this.
+pub fn acquaintance(conn: &mut Conn, account: AccountId, agent: &str) -> Result<Acquaintance> {
+    let mine = sessions::table.filter(sessions::account_id.eq(account));
+    let known = mine
+        .filter(sessions::agent.eq(agent))
+        .select(sessions::id)
+        .limit(1)
+        .load::<SessionId>(conn)?;
+    if !known.is_empty() {
+        return Ok(Acquaintance::Known);
+    }
+    let any = mine.select(sessions::id).limit(1).load::<SessionId>(conn)?;
+    Ok(if any.is_empty() {
+        Acquaintance::First
+    } else {
+        Acquaintance::Stranger
+    })
+}
+
+/// Ends one session of an account, with every token it has. `false` when it has none of that id.
+pub fn delete_own(conn: &mut Conn, account: AccountId, id: SessionId) -> Result<bool> {
+    let gone = diesel::delete(
+        sessions::table
+            .filter(sessions::id.eq(id))
+            .filter(sessions::account_id.eq(account)),
+    )
+    .execute(conn)?;
+    Ok(gone > 0)
 }
 
 /// Forgets sessions that were last used before `unused_since` or were replaced before `now`, at most `most` of each,
@@ -262,14 +411,23 @@ pub async fn touch_all(
     older_than: Timestamp,
 ) -> Result<()> {
     db.write(move |conn| {
-        touch(conn, id, now, older_than)?;
+        // The membership before the session, as removing does: two transactions must not wait for each other crosswise.
         if let Some(organization) = organization {
             super::memberships::touch(conn, organization, account, now, older_than)?;
-            if current != Some(organization) {
-                set_organization(conn, id, organization)?;
-            }
+        }
+        touch(conn, id, now, older_than)?;
+        if let Some(organization) = organization.filter(|opened| current != Some(*opened)) {
+            set_organization(conn, id, organization)?;
         }
         Ok(())
     })
     .await
+}
+
+/// No session remembers this organization any more.
+pub fn set_no_organization(conn: &mut Conn, organization: OrganizationId) -> Result<()> {
+    diesel::update(sessions::table.filter(sessions::organization_id.eq(organization)))
+        .set(sessions::organization_id.eq(None::<OrganizationId>))
+        .execute(conn)?;
+    Ok(())
 }

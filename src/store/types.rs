@@ -3,8 +3,13 @@
 use super::connection::MultiBackend;
 use crate::domain::{
     delivery::{DeliveryState, LetterKind},
-    ids::{AccountId, AuditEventId, DeliveryId, InvitationId, OrganizationId, SessionId},
+    ids::{
+        AccountId, AuditEventId, AvatarId, DeliveryId, InvitationId, NotificationId,
+        OrganizationId, ProofId, SessionId,
+    },
     invitation::State,
+    notification::NotificationKind,
+    proof::ProofPurpose,
     role::{InvitableRole, Role},
     time::Timestamp,
 };
@@ -153,7 +158,10 @@ ids!(
     InvitationId,
     DeliveryId,
     SessionId,
-    AuditEventId
+    AuditEventId,
+    NotificationId,
+    ProofId,
+    AvatarId
 );
 
 impl ToSql<DbTime, Pg> for Timestamp {
@@ -209,4 +217,12 @@ macro_rules! words {
         column!($name => Text);
     )+};
 }
-words!(Role, InvitableRole, State, LetterKind, DeliveryState);
+words!(
+    Role,
+    InvitableRole,
+    State,
+    LetterKind,
+    DeliveryState,
+    NotificationKind,
+    ProofPurpose
+);

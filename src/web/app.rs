@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     domain::time::Timestamp,
     password::Hasher,
+    picture::Studio,
     store::{Conn, Db},
 };
 use ipnet::IpNet;
@@ -22,6 +23,8 @@ pub struct App {
     pub means: Arc<Means>,
     /// Hashes passwords, a few at a time.
     pub hasher: Hasher,
+    /// Draws the pictures of people, a few at a time.
+    pub studio: Studio,
     /// Wakes the mail worker.
     pub wake: Arc<Notify>,
     /// Where Roster stands on the network.

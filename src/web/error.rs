@@ -13,6 +13,7 @@ use crate::{
     actions::Failure,
     domain::{
         ids::{AccountId, OrganizationId},
+        refusal::Refusal,
         role::Role,
     },
     store,
@@ -145,6 +146,19 @@ async fn answer(request: &HttpRequest, problem: &Problem) -> HttpResponse {
             .insert_header((header::LOCATION, url))
             .finish();
     }
+    if matches!(
+        problem,
+        Problem::ConsentDue | Problem::Failure(Failure::Refused(Refusal::ConsentMissing))
+    ) {
+        // What a POST wanted is not done, and not done afterwards either: the person goes on from their own pages.
+        let next = reading
+            .then(|| request.uri().path_and_query())
+            .flatten()
+            .map_or("/", |path| path.as_str());
+        return HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, urls::consent_and_on(next)))
+            .finish();
+    }
     match page_of(request, problem, explained).await {
         Ok(response) => response,
         Err(error) => {
@@ -222,7 +236,13 @@ async fn page_of(
         explained.title = "We can't find that organization.".to_owned();
         explained.advice = "It may not exist, you may have left or been removed, or it was deleted. Ask one of its owners for an invitation.".to_owned();
     }
-    if let Some(place) = seen.place() {
+    let unproved = matches!(
+        problem,
+        Problem::Failure(Failure::Refused(Refusal::AddressUnverified))
+    );
+    if let Some(place) = seen.place()
+        && !unproved
+    {
         explained.ways = vec![WayOn::to(
             format!("Open {}", place.name),
             urls::organization(&place.slug),

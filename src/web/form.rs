@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Longest form, in bytes: a hundred addresses and a note fit several times over.
 const LONGEST: usize = 64 * 1024;
 /// How long a body may take. actix itself would wait for ever.
-const BODY_TIME: Duration = Duration::from_secs(15);
+pub(super) const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// A form that one of our own pages sent; its token is checked with the session, in the action's transaction.
 pub struct Post<T> {
@@ -54,21 +54,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Post<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let visit = Visit::of(&request)?;
-            if !csrf::same_origin(&request, &visit.app.site.public_url) {
-                return Err(Problem::Forged);
-            }
-            let is_form = request
-                .headers()
-                .get(header::CONTENT_TYPE)
-                .and_then(|value| value.to_str().ok())
-                .and_then(|value| value.parse::<mime::Mime>().ok())
-                .is_some_and(|kind| {
-                    kind.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str()
-                });
-            if !is_form {
-                return Err(Problem::UnsupportedType);
-            }
+            let visit = ours(&request, &mime::APPLICATION_WWW_FORM_URLENCODED)?;
             let body = tokio::time::timeout(BODY_TIME, read(&mut payload))
                 .await
                 .map_err(|_| Problem::TooSlow)??;
@@ -81,13 +67,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Post<T> {
             if sent_token.is_empty() {
                 return Err(Problem::Forged);
             }
-            Ok(Self {
-                form: parse(&body)?,
-                wants_json: wants_json(&request),
-                visit,
-                sent_token,
-            })
+            Self::new(parse(&body)?, visit, sent_token, &request)
         })
+    }
+}
+
+/// The visit of a request that one of our own pages sent with a body of this type.
+pub(super) fn ours(request: &HttpRequest, expected: &mime::Mime) -> Result<Visit, Problem> {
+    let visit = Visit::of(request)?;
+    if !csrf::same_origin(request, &visit.app.site.public_url) {
+        return Err(Problem::Forged);
+    }
+    let fits = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<mime::Mime>().ok())
+        .is_some_and(|kind| kind.essence_str() == expected.essence_str());
+    if fits {
+        Ok(visit)
+    } else {
+        Err(Problem::UnsupportedType)
     }
 }
 
@@ -138,13 +138,44 @@ pub(super) fn wants_json(request: &HttpRequest) -> bool {
         })
 }
 
-/// What a transaction says besides its own answer: the form was not ours, so nothing was done.
+/// What a transaction says besides its own answer: the form was not ours, or something else comes first, so nothing was
+/// done.
 enum Checked<T> {
     Done(T),
     Forged,
+    ConsentDue,
+}
+
+/// For whom an action is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Whoever it is.
+    Anyone,
+    /// Somebody who is signed in.
+    SignedIn,
+    /// The same, even if a consent waits: only to give it, or to sign out (R-ACC-9).
+    Unconsented,
 }
 
 impl<T> Post<T> {
+    /// A form that was read; its token is checked by the action.
+    pub(super) fn new(
+        form: T,
+        visit: Visit,
+        sent_token: String,
+        request: &HttpRequest,
+    ) -> Result<Self, Problem> {
+        if sent_token.is_empty() {
+            return Err(Problem::Forged);
+        }
+        Ok(Self {
+            form,
+            wants_json: wants_json(request),
+            visit,
+            sent_token,
+        })
+    }
+
     /// Runs an action as the person who is signed in: session, form token and action in one transaction.
     ///
     /// # Errors
@@ -153,7 +184,21 @@ impl<T> Post<T> {
         &self,
         action: impl Fn(&mut Run<'_>, &Actor) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Problem> {
-        self.check_and_act(true, move |run, actor, _| {
+        self.check_and_act(For::SignedIn, move |run, actor, _| {
+            action(run, actor.ok_or(Failure::SignedOut)?)
+        })
+        .await
+    }
+
+    /// As [`Post::act`], also for a session that has yet to accept a newer version of a legal document (R-ACC-9).
+    ///
+    /// # Errors
+    /// As [`Post::act`].
+    pub(super) async fn act_unconsented<R: Send + 'static>(
+        &self,
+        action: impl Fn(&mut Run<'_>, &Actor) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Problem> {
+        self.check_and_act(For::Unconsented, move |run, actor, _| {
             action(run, actor.ok_or(Failure::SignedOut)?)
         })
         .await
@@ -167,14 +212,15 @@ impl<T> Post<T> {
         &self,
         action: impl Fn(&mut Run<'_>, Option<&Actor>, &Client) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Problem> {
-        self.check_and_act(false, action).await
+        self.check_and_act(For::Anyone, action).await
     }
 
     /// Looks the session up, checks the form token, acts: all in one transaction. Where only somebody who is signed in
-    /// can act, "sign in again" comes before "this form is out of date": it is the better advice.
+    /// can act, "sign in again" comes before "this form is out of date": it is the better advice. The one door for
+    /// writing: while a session waits for a consent, it does nothing else (R-ACC-9).
     async fn check_and_act<R: Send + 'static>(
         &self,
-        signed_in: bool,
+        who: For,
         action: impl Fn(&mut Run<'_>, Option<&Actor>, &Client) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R, Problem> {
         let (token, client, sent) = (
@@ -188,7 +234,7 @@ impl<T> Post<T> {
             .app
             .act(move |run| {
                 let seen = Seen::look(run.db, token.as_ref(), run.now)?;
-                if signed_in && seen.session.is_none() {
+                if who != For::Anyone && seen.session.is_none() {
                     return Err(Failure::SignedOut);
                 }
                 let seed = match (&seen.session, &token) {
@@ -198,6 +244,9 @@ impl<T> Post<T> {
                 };
                 if !csrf::matches(&form_key, &seed, &sent) {
                     return Ok(Checked::Forged);
+                }
+                if who != For::Unconsented && seen.consent_due() {
+                    return Ok(Checked::ConsentDue);
                 }
                 let actor = seen.session.map(|session| Actor {
                     session,
@@ -209,6 +258,7 @@ impl<T> Post<T> {
         match checked {
             Checked::Done(answer) => Ok(answer),
             Checked::Forged => Err(Problem::Forged),
+            Checked::ConsentDue => Err(Problem::ConsentDue),
         }
     }
 }

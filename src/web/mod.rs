@@ -4,17 +4,21 @@ mod account;
 pub mod answer;
 pub mod app;
 mod csrf;
+mod csv_file;
 pub mod error;
 mod form;
 mod health;
 mod invitation;
+mod legal;
 pub mod log;
 mod organization;
 pub mod page;
 mod paging;
+mod password;
 pub mod problem;
 mod static_files;
 mod team;
+mod upload;
 pub mod urls;
 pub mod visit;
 
@@ -54,6 +58,28 @@ routes! {
     "/sign-up" => GET account::sign_up::show, POST account::sign_up::sign_up;
     "/sign-in" => GET account::sign_in::show, POST account::sign_in::sign_in;
     "/sign-out" => POST account::sign_out::sign_out;
+    "/forgot-password" => GET account::forgot_password::show, POST account::forgot_password::ask;
+    "/reset-password/{token}" => GET account::reset_password::show, POST account::reset_password::reset;
+    "/verify-email/{token}" => GET account::verify_email::show, POST account::verify_email::verify;
+    "/account/email" => GET account::email::show, POST account::email::change;
+    "/account/verify-email" => POST account::verify_email::send;
+
+    "/consent" => GET account::consent::show, POST account::consent::consent;
+    "/legal/{document}" => GET legal::show::show;
+
+    "/account/sessions" => GET account::sessions::list;
+    "/account/sessions/sign-out-all" => POST account::sessions::sign_out_all;
+    "/account/sessions/{id}/sign-out" => POST account::sessions::sign_out_one;
+    "/account/notifications" => GET account::notifications::show, POST account::notifications::choose;
+    "/account/delete" => GET account::delete::show, POST account::delete::delete_account;
+
+    "/account" => GET account::profile::show;
+    "/account/name" => POST account::profile::rename;
+    "/account/avatar" => POST account::avatar::upload;
+    "/account/avatar/remove" => POST account::avatar::remove;
+    "/account/security" => GET account::security::show;
+    "/account/password" => POST account::security::change_password;
+    "/avatars/{id}" => GET account::avatar::show;
 
     "/accept-invitation/{token}" => GET invitation::show::show;
     "/accept-invitation/{token}/accept" => POST invitation::accept::accept;
@@ -62,11 +88,29 @@ routes! {
     "/accept-invitation/{token}/switch-account" => POST invitation::switch_account::switch_account;
     "/accept-invitation/{token}/ask-again" => POST invitation::ask_again::ask_again;
 
+    "/invitations" => GET account::invitations::list;
+    "/invitations/{id}/accept" => POST account::invitations::accept;
+    "/invitations/{id}/reject" => GET account::invitations::confirm_reject, POST account::invitations::reject;
+    "/notifications" => GET account::bell::show;
+    "/notifications/read" => POST account::bell::read;
+
+    "/orgs/new" => GET organization::new::show, POST organization::new::create;
     "/orgs/{org}" => GET organization::home::show;
+    "/orgs/{org}/leave" => GET organization::leave::confirm, POST organization::leave::leave;
+    "/orgs/{org}/transfer-ownership" => GET organization::transfer_ownership::show, POST organization::transfer_ownership::transfer_ownership;
+    "/orgs/{org}/delete" => GET organization::delete::show, POST organization::delete::delete;
     "/orgs/{org}/settings" => GET organization::home::settings;
+    "/orgs/{org}/settings/general" => GET organization::general::show, POST organization::general::change;
+    "/orgs/{org}/settings/audit" => GET organization::audit::show;
+    "/orgs/{org}/settings/audit/export" => GET organization::audit::export;
+    "/orgs/{org}/settings/review" => GET organization::review::show;
+    "/orgs/{org}/settings/review/export" => GET organization::review::export;
     "/orgs/{org}/settings/roles" => GET team::roles::show;
     "/orgs/{org}/settings/team" => GET team::members::list;
+    "/orgs/{org}/settings/team/members/{account}/role" => GET team::member::role, POST team::member::change_role;
+    "/orgs/{org}/settings/team/members/{account}/remove" => GET team::member::confirm_remove, POST team::member::remove;
     "/orgs/{org}/settings/team/invite" => GET team::invite::show, POST team::invite::invite;
+    "/orgs/{org}/settings/team/invite/import" => GET team::import::show, POST team::import::import;
     "/orgs/{org}/settings/team/invitations" => GET team::invitations::list;
     "/orgs/{org}/settings/team/invitations/{id}" => GET team::invitation::show;
     "/orgs/{org}/settings/team/invitations/{id}/resend" => POST team::invitation::resend;

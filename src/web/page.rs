@@ -2,8 +2,12 @@
 
 use super::static_files;
 use crate::domain::{
-    delivery::DeliveryState, invitation::Standing, policy::Permission, role::InvitableRole,
-    role::Role, time::Timestamp,
+    delivery::DeliveryState,
+    invitation::Standing,
+    policy::{self, Permission},
+    role::InvitableRole,
+    role::Role,
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -22,6 +26,8 @@ pub struct Cx {
     pub banner: Option<Banner>,
     /// Who is signed in.
     pub me: Option<Me>,
+    /// How much waits behind the bell.
+    pub bell: i64,
     /// The organization this page is about.
     pub org: Option<Here>,
     /// Every organization of the visitor.
@@ -41,6 +47,7 @@ impl Cx {
             csrf: String::new(),
             banner: None,
             me: None,
+            bell: 0,
             org: None,
             organizations: Vec::new(),
             mail_ready: true,
@@ -67,6 +74,14 @@ impl Banner {
             lines: vec![line.into()],
         }
     }
+
+    /// The same, with something to mind.
+    #[must_use]
+    pub fn but(mut self, line: impl Into<String>) -> Self {
+        self.kind = "warn".to_owned();
+        self.lines.push(line.into());
+        self
+    }
 }
 
 /// The person who is signed in.
@@ -76,8 +91,28 @@ pub struct Me {
     pub name: String,
     /// Their address.
     pub email: String,
-    /// For the round picture.
+    /// For the round picture, where there is none.
     pub initials: String,
+    /// The address of the round picture.
+    pub avatar: Option<String>,
+    /// Whether the address is proved to be theirs.
+    pub verified: bool,
+    /// Whether letters to others need a confirmed address first (R-ORG-6).
+    pub must_confirm: bool,
+}
+
+/// The bell counts no further.
+pub const BELL_LIMIT: i64 = 99;
+
+impl Cx {
+    /// The number at the bell: "2", "99+"; nothing when there is nothing.
+    pub fn bell_count(&self) -> Option<String> {
+        match self.bell {
+            0 => None,
+            more if more > BELL_LIMIT => Some(format!("{BELL_LIMIT}+")),
+            few => Some(few.to_string()),
+        }
+    }
 }
 
 /// The organization a page is about, and the visitor's role in it.
@@ -89,6 +124,13 @@ pub struct Here {
     pub name: String,
     /// The visitor's role.
     pub role: Role,
+}
+
+impl Here {
+    /// Whether the visitor may, for a link in the frame.
+    pub fn may(&self, permission: Permission) -> bool {
+        policy::allows(self.role, permission)
+    }
 }
 
 /// A line of the organization switcher.
@@ -318,6 +360,18 @@ pub struct RoleChoice {
     pub checked: bool,
 }
 
+impl RoleChoice {
+    /// The card of a role.
+    pub fn new(role: Role, chosen: Role) -> Self {
+        Self {
+            value: role.as_str(),
+            label: role.label(),
+            describe: role.describe(),
+            checked: role == chosen,
+        }
+    }
+}
+
 /// The cards of the roles that can be invited.
 pub fn role_choices(chosen: Option<InvitableRole>) -> Vec<RoleChoice> {
     InvitableRole::ALL
@@ -409,9 +463,17 @@ pub fn initials(name: &str) -> String {
 pub fn can_do(role: Role) -> Vec<String> {
     Permission::ALL
         .into_iter()
-        .filter(|permission| crate::domain::policy::allows(role, *permission))
+        .filter(|permission| policy::allows(role, *permission))
         .map(|permission| capitalized(permission.label()))
         .collect()
+}
+
+/// "Acme", "Acme and Zen", "Acme, Beta and Zen".
+pub fn and(names: &[String]) -> String {
+    match names {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// First letter upper-case.

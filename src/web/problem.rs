@@ -12,7 +12,7 @@ use crate::{
         role::Role,
         time::Timestamp,
     },
-    password::Busy,
+    password, picture,
 };
 use actix_web::http::StatusCode;
 use std::fmt;
@@ -22,6 +22,8 @@ use std::fmt;
 pub enum Problem {
     /// The action said no, or could not.
     Failure(Failure),
+    /// The session has to accept a newer version of a legal document before anything else (R-ACC-9).
+    ConsentDue,
     /// Not from one of our own pages, or from one that is too old.
     Forged,
     /// More bytes than any form of ours.
@@ -66,8 +68,17 @@ impl From<askama::Error> for Problem {
     }
 }
 
-impl From<Busy> for Problem {
-    fn from(_: Busy) -> Self {
+impl From<picture::Busy> for Problem {
+    fn from(busy: picture::Busy) -> Self {
+        Self::Failure(Failure::Unavailable {
+            repeat: false,
+            why: busy.to_string(),
+        })
+    }
+}
+
+impl From<password::Busy> for Problem {
+    fn from(_: password::Busy) -> Self {
         Self::Failure(Failure::Unavailable {
             repeat: false,
             why: "too many passwords to check at once".to_owned(),
@@ -79,6 +90,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failure(failure) => failure.fmt(f),
+            Self::ConsentDue => f.write_str("consent is due"),
             Self::Forged => f.write_str("form token or origin does not fit"),
             Self::TooLarge => f.write_str("body too large"),
             Self::TooSlow => f.write_str("body too slow"),
@@ -163,6 +175,11 @@ pub(super) fn explain(problem: &Problem, now: Option<Timestamp>) -> Explained {
             "Something went wrong",
             "That is our fault, and nothing was changed. It was noted in the server's log.",
         ),
+        Problem::ConsentDue => {
+            let mut page = refused_page(&Refusal::ConsentMissing, now);
+            page.status = StatusCode::FORBIDDEN;
+            page
+        }
         Problem::Forged => Explained::new(
             StatusCode::FORBIDDEN,
             "form_expired",
@@ -207,10 +224,7 @@ fn denied_page(denied: Denied) -> Explained {
         .into_iter()
         .map(plural)
         .collect();
-    let roles = match roles.as_slice() {
-        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
-        _ => roles.concat(),
-    };
+    let roles = page::and(&roles);
     Explained::new(
         StatusCode::FORBIDDEN,
         "denied",
@@ -277,9 +291,71 @@ fn refused_page(refusal: &Refusal, now: Option<Timestamp>) -> Explained {
         Refusal::AlreadyMember(name) => {
             conflict("They are a member already", format!("{name} is in this organization with that address."))
         }
-        Refusal::StaleRole(role) => conflict(
+        Refusal::StaleRole { now: role, by } => conflict(
             "Somebody else changed this meanwhile",
-            format!("The role is {role} now. Nothing else was changed. Reload the page to go on from there."),
+            match by {
+                Some(by) => format!("{by} changed the role to {role}. Nothing else was changed. Reload the page to go on from there."),
+                None => format!("The role is {role} now. Nothing else was changed. Reload the page to go on from there."),
+            },
+        ),
+        Refusal::OwnMembership => conflict(
+            "That's you",
+            "Nobody changes their own role or removes themselves. You can leave, or transfer ownership.".to_owned(),
+        ),
+        Refusal::LastOwner => conflict(
+            "You're the only owner",
+            "An organization always has an owner. Transfer ownership before you leave.".to_owned(),
+        ),
+        Refusal::WrongPassword => {
+            Explained::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), "That didn't work", "That is not your password.")
+        }
+        Refusal::SlugDiffers => Explained::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            refusal.code(),
+            "That didn't work",
+            "That is not the name in the organization's address.",
+        ),
+        Refusal::OnlyOwnerOf(names) => conflict(
+            "You're the only owner",
+            format!("Transfer ownership of {} first, or delete what nobody needs.", page::and(names)),
+        ),
+        Refusal::OrganizationFull(name) => conflict(
+            &format!("{name} can't add more members right now."),
+            "All its seats are taken. Ask one of its owners or admins. Your invitation stays as it is.".to_owned(),
+        ),
+        Refusal::AddressUnverified => Explained::new(
+            StatusCode::FORBIDDEN,
+            refusal.code(),
+            "Confirm your address first",
+            "Roster sends letters on your behalf once your own address is confirmed. Open the link in the letter we sent you.",
+        )
+        .way(WayOn::to("Confirm your address", urls::ACCOUNT_EMAIL)),
+        Refusal::ConsentMissing => Explained::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            refusal.code(),
+            "Something to agree to first",
+            "Accept the current versions of the legal documents first.",
+        ),
+        Refusal::ProofUnknown => Explained::new(
+            StatusCode::NOT_FOUND,
+            refusal.code(),
+            "We can't find that link.",
+            "Check that you copied the whole link from the email.",
+        ),
+        Refusal::ProofUsed => gone("This link has already been used.", "Or a newer one was sent: look for the latest email."),
+        Refusal::ProofExpired(at) => {
+            gone("This link has expired.", &format!("It was valid until {}. Ask for a new one.", at.date_and_time()))
+        }
+        Refusal::ProofOfAnother => Explained::new(
+            StatusCode::FORBIDDEN,
+            refusal.code(),
+            "This letter is about another account",
+            "Sign out, sign in as the person who asked for the new address, and open the link again.",
+        ),
+        Refusal::EmailTaken => conflict("That address is taken", "Another account has it.".to_owned()),
+        Refusal::NoMail => conflict(
+            "This server sends no mail",
+            "That needs a letter, and email isn't set up on this server. Ask its administrator for help.".to_owned(),
         ),
         Refusal::InvitationClosed => {
             conflict("This invitation has ended", "It can't be changed any more. Invite them again instead.".to_owned())
@@ -299,7 +375,7 @@ fn refused_page(refusal: &Refusal, now: Option<Timestamp>) -> Explained {
         ),
         Refusal::AskedAlready(until) => limit(
             "You have asked already",
-            format!("The person who invited you was told. You can ask again in {}.", wait(until)),
+            format!("Your wish was passed on. You can ask again in {}.", wait(until)),
             until,
         ),
         Refusal::TooManyAttempts(until) => {

@@ -6,8 +6,9 @@
 use super::{
     app::App,
     csrf::{self, Seed},
-    page::{Banner, Cx, Here, Me, OrgLink, initials},
+    page::{self, Banner, Cx, Here, Me, OrgLink, initials},
     problem::Problem,
+    urls,
 };
 use crate::{
     actions::{Client, Failure},
@@ -30,6 +31,8 @@ use std::{future::Ready, future::ready, net::IpAddr};
 const TOKEN: &str = "t";
 /// The cookie's key for the banner of the next page.
 const BANNER: &str = "b";
+/// The cookie's key for the mark that a form, not a link, leads to an organization's home.
+const LED: &str = "f";
 /// Longest `User-Agent` that is kept, in characters.
 const LONGEST_AGENT: usize = 200;
 
@@ -40,6 +43,7 @@ pub struct Visit {
     token: Option<SessionToken>,
     cookie: actix_session::Session,
     get: bool,
+    posted: bool,
 }
 
 impl FromRequest for Visit {
@@ -60,6 +64,10 @@ pub struct Seen {
     pub places: Vec<Place>,
     /// Which of them this page is about.
     here: Option<usize>,
+    /// How much waits behind the bell: unread notifications and open invitations.
+    bell: i64,
+    /// Whether letters to others need a confirmed address first (R-ORG-6).
+    must_confirm: bool,
     /// The moment of the request.
     pub now: Timestamp,
 }
@@ -71,6 +79,8 @@ pub struct Member<'a> {
     pub session: &'a Session,
     /// Where, and as what.
     pub place: &'a Place,
+    /// Whether letters to others need a confirmed address first (R-ORG-6).
+    pub must_confirm: bool,
     /// The moment of the request.
     pub now: Timestamp,
 }
@@ -97,6 +107,8 @@ impl Seen {
             session: None,
             places: Vec::new(),
             here: None,
+            bell: 0,
+            must_confirm: false,
             now,
         }
     }
@@ -115,15 +127,46 @@ impl Seen {
                 session: Some(session),
                 places,
                 here: None,
+                bell: 0,
+                must_confirm: false,
                 now,
             },
             None => Self::anonymous(now),
         })
     }
 
+    /// Whether a newer version of a legal document waits to be accepted before anything else (R-ACC-9).
+    pub(super) fn consent_due(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.consent_due_at.is_some())
+    }
+
     /// The membership this page is about.
     pub fn place(&self) -> Option<&Place> {
         self.here.and_then(|index| self.places.get(index))
+    }
+
+    /// Counts what waits behind the bell. Invitations show only to a proved address (R-ACC-4, R-ACC-11).
+    fn with_bell(mut self, conn: &mut Conn) -> Result<Self, Failure> {
+        if let Some(Session { account, .. }) = &self.session {
+            let most = page::BELL_LIMIT + 1;
+            self.bell = store::notifications::unread(conn, account.id, most)?;
+            if account.verified_at.is_some() {
+                let email = &account.email;
+                self.bell += store::notifications::open_invitations(conn, email, self.now, most)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Notes whether this person has to confirm their address before Roster mails others for them.
+    fn with_duty(mut self, conn: &mut Conn, mail_ready: bool) -> Result<Self, Failure> {
+        if let Some(Session { account, .. }) = &self.session {
+            let first = || store::accounts::is_first(conn, account.id);
+            self.must_confirm = !account.may_mail_others(mail_ready, first)?;
+        }
+        Ok(self)
     }
 
     fn at(mut self, slug: &str) -> Self {
@@ -141,6 +184,7 @@ impl Seen {
         Ok(Member {
             session,
             place,
+            must_confirm: self.must_confirm,
             now: self.now,
         })
     }
@@ -173,6 +217,7 @@ impl Visit {
             token,
             cookie,
             get: request.method() == Method::GET,
+            posted: request.method() == Method::POST,
         })
     }
 
@@ -189,20 +234,49 @@ impl Visit {
         slug: Option<String>,
         work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
     ) -> Result<(Seen, T), Problem> {
+        self.look(slug, false, work).await
+    }
+
+    /// As [`Visit::anyone`], also for a session that has yet to accept a newer version of a legal document: for the page
+    /// where that is done, and for the documents.
+    ///
+    /// # Errors
+    /// What `work` answers.
+    pub(super) async fn anyone_unconsented<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<(Seen, T), Problem> {
+        self.look(None, true, work).await
+    }
+
+    /// The one door for reading. A session that waits for a consent reads nothing else (R-ACC-9); the door for writing is
+    /// in [`super::form`].
+    async fn look<T: Send + 'static>(
+        &self,
+        slug: Option<String>,
+        unconsented: bool,
+        work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<(Seen, T), Problem> {
         let (token, now) = (self.token.clone(), self.app.now());
+        let mail_ready = self.app.means.rules.mail_ready;
         let (seen, done) = self
             .app
             .read(move |conn| {
-                let mut seen = Seen::look(conn, token.as_ref(), now)?;
+                let mut seen = Seen::look(conn, token.as_ref(), now)?
+                    .with_bell(conn)?
+                    .with_duty(conn, mail_ready)?;
                 if let Some(slug) = slug {
                     seen = seen.at(&slug);
                 }
+                if !unconsented && seen.consent_due() {
+                    return Ok((seen, None));
+                }
                 let done = work(conn, &seen)?;
-                Ok((seen, done))
+                Ok((seen, Some(done)))
             })
             .await?;
         self.touch(&seen);
-        Ok((seen, done))
+        Ok((seen, done.ok_or(Problem::ConsentDue)?))
     }
 
     /// Reads for a member of the organization `slug`.
@@ -275,7 +349,11 @@ impl Visit {
                 name: session.account.name.clone(),
                 email: session.account.email.shown().to_owned(),
                 initials: initials(&session.account.name),
+                avatar: session.account.avatar.map(urls::avatar),
+                verified: session.account.verified_at.is_some(),
+                must_confirm: seen.must_confirm,
             }),
+            bell: seen.bell,
             org: here.map(|place| Here {
                 slug: place.slug.clone(),
                 name: place.name.clone(),
@@ -335,11 +413,28 @@ impl Visit {
         // Without one the cookie is left alone: a page that loads while another tab signs in must not bring the old token back.
         let banner = self.cookie.get::<Banner>(BANNER).ok().flatten()?;
         self.cookie.remove(BANNER);
+        self.cookie.remove(LED);
         Some(banner)
     }
 
-    /// 303 to another page of ours.
+    /// Whether a form led to this page. Browsers apply `form-action` to every redirect that follows a form, so from here
+    /// on only a page of ours can lead to another site, not a redirect. Asked before [`Visit::frame`], which forgets it.
+    pub(super) fn led_by_form(&self) -> bool {
+        let led = self.cookie.get::<bool>(LED).ok().flatten().is_some();
+        if led && self.get {
+            self.cookie.remove(LED);
+        }
+        led
+    }
+
+    /// 303 to another page, of ours after a form.
     pub(super) fn see_other(&self, url: impl AsRef<str>) -> HttpResponse {
+        if self.posted
+            && urls::is_home(url.as_ref())
+            && let Err(error) = self.cookie.insert(LED, true)
+        {
+            tracing::error!(%error, "cannot write the cookie");
+        }
         HttpResponse::SeeOther()
             .insert_header((header::LOCATION, url.as_ref()))
             .finish()

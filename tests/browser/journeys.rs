@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fantoccini::key::Key;
 
-use crate::roster::{PASSWORD, Roster, join_here, reload_until, sign_in_here};
+use crate::roster::{PASSWORD, Roster, join_here, reload_until, sign_in_here, visitor};
 use crate::smtp::{Act, Phase};
 use crate::support::Browser;
 
@@ -16,13 +16,6 @@ const ADAM: &str = "adam@example.test";
 
 fn olivia_of(roster: &Roster) -> Browser {
     roster.sign_up("Olivia Owner", "olivia@example.test", "Acme")
-}
-
-/// Somebody else, with a browser that knows nothing of Roster.
-fn visitor() -> Browser {
-    let browser = Browser::open();
-    browser.wait_at_most(Duration::from_secs(15));
-    browser
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Journeys in a real browser: what a person sees, types and presses.
 
+mod accounts;
 mod harness;
 mod journeys;
+mod memberships;
+mod organizations;
 mod pictures;
 mod roster;
 #[path = "../web/support/smtp.rs"]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::roster::{PASSWORD, Roster, join_here, reload_until};
+use crate::roster::{PASSWORD, Roster, join_here, portrait, reload_until, visitor};
 use crate::smtp::{Act, Phase};
 use crate::support::Browser;
 
@@ -288,4 +288,189 @@ fn the_way_in() {
     nora.pictures("invitation-signed-in");
     nora.press("Reject");
     nora.pictures("reject");
+}
+
+/// Gives a signed-in person the picture of a portrait.
+fn portray(roster: &Roster, browser: &Browser) {
+    browser.visit(&roster.url("/account"));
+    browser.upload("Your picture", &roster.file("me.png", &portrait()));
+    browser.press("Upload picture");
+    browser.see("Your picture is changed.");
+}
+
+#[test]
+fn the_account() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(
+        file.path(),
+        "We keep your name, your address and what you did.\n\nNothing else, and not for long.\n",
+    )
+    .expect("a text");
+    let documents = format!(
+        "Terms of service|1|https://example.test/terms;Privacy notice|2026-01|{}",
+        file.path().display()
+    );
+    let mut roster = Roster::start();
+    let olivia = roster.sign_up("Olivia Owner", "olivia@example.test", "Acme");
+    roster.invite(&olivia, &["mia@example.test"], "Member");
+    let mia = visitor();
+    roster.join(&mia, "mia@example.test", "Mia Member");
+    let noor = roster.sign_up("Noor Newcomer", "noor@example.test", "Elsewhere");
+    roster.invite(&olivia, &["noor@example.test", "no@example.test"], "Viewer");
+    noor.visit(&roster.url("/account"));
+    noor.pictures("profile-first");
+    noor.visit(&roster.url("/"));
+    noor.pictures("home-not-confirmed");
+    noor.visit(&roster.url("/invitations"));
+    noor.pictures("invitations-none");
+    noor.visit(&roster.link(
+        "noor@example.test",
+        "Confirm your email address",
+        "/verify-email/",
+    ));
+    noor.pictures("confirm-address");
+    noor.press("Confirm address");
+    noor.see("is confirmed.");
+    keep(&noor, "home-with-prompt");
+    noor.visit(&roster.url("/notifications"));
+    noor.pictures("bell-with-invitation");
+    noor.press("Accept");
+    noor.see("You're in.");
+
+    let other = visitor();
+    other.visit(&roster.link_for("no@example.test"));
+    join_here(&other, "Nora No");
+    other.see("You're in.");
+    other.visit(&roster.url("/orgs/acme/leave"));
+    other.pictures("leave");
+    olivia.visit(&roster.url("/orgs/acme/settings/team"));
+    olivia.press("Actions for Mia Member");
+    olivia.press("Change role");
+    olivia.choose("Admin");
+    olivia.press("Continue");
+    olivia.pictures("confirm-role");
+    olivia.press("Change role");
+    olivia.see("is Admin now");
+    olivia.visit(&roster.url("/notifications"));
+    olivia.pictures("bell");
+    olivia.press("Mark all as read");
+    olivia.see("Marked as read.");
+    olivia.pictures("bell-read");
+
+    olivia.visit(&roster.url("/account"));
+    olivia.upload("Your picture", &roster.file("no.png", b"<svg/>"));
+    olivia.press("Upload picture");
+    olivia.see("This is not a picture we can read.");
+    olivia.pictures("profile-with-error");
+    portray(&roster, &olivia);
+    olivia.pictures("profile");
+    portray(&roster, &mia);
+    other.forget();
+    sign_in(&roster, &other, "olivia@example.test");
+    for (page, name) in [
+        ("/account/security", "security"),
+        ("/account/sessions", "sessions"),
+        ("/account/notifications", "notification-settings"),
+        ("/account/email", "email"),
+        ("/account/delete", "delete-account-owner"),
+        ("/orgs/acme/settings/team", "members-with-pictures"),
+    ] {
+        olivia.visit(&roster.url(page));
+        olivia.pictures(name);
+    }
+    olivia.press("Actions for Mia Member");
+    olivia.pictures("members-row-menu");
+    mia.visit(&roster.url("/account/delete"));
+    mia.pictures("delete-account");
+    mia.visit(&roster.url("/account/email"));
+    mia.fill("New email address", "mia.new@example.test");
+    mia.fill("Your password", PASSWORD);
+    mia.press("Change address");
+    mia.see("Waiting for confirmation");
+    mia.pictures("email-waiting");
+
+    other.forget();
+    other.visit(&roster.url("/forgot-password"));
+    other.pictures("forgot-password");
+    other.fill("Email", "olivia@example.test");
+    other.press("Send the letter");
+    other.see("a letter is on its way");
+    other.pictures("sign-in-letter-sent");
+    other.visit(&roster.link(
+        "olivia@example.test",
+        "Choose a new password",
+        "/reset-password/",
+    ));
+    other.pictures("reset-password");
+    other.visit(&roster.url("/reset-password/nothing"));
+    other.pictures("dead-link");
+
+    roster.restart_with(&[("LEGAL_DOCUMENTS", &documents)]);
+    other.visit(&roster.url("/sign-up"));
+    other.pictures("sign-up-with-terms");
+    other.visit(&roster.url("/legal/privacy-notice"));
+    other.pictures("legal");
+    other.visit(&roster.url("/sign-in"));
+    other.fill("Email", "olivia@example.test");
+    other.fill("Password", PASSWORD);
+    other.press("Sign in");
+    other.at("/consent");
+    other.pictures("consent");
+    other.press("Continue");
+    other.see("Please check what you entered.");
+    other.pictures("consent-with-error");
+}
+
+#[test]
+fn the_settings() {
+    let roster = Roster::start();
+    let olivia = roster.sign_up("Olivia Owner", "olivia@example.test", "Acme");
+    join_all(&roster, &olivia, &PERSONAS[..3]);
+    join_all(&roster, &olivia, &OTHERS[4..]);
+    invite(&roster, &olivia, "grace@example.test", "Member", "Sent");
+    invite(&roster, &olivia, "late@example.test", "Member", "Sent");
+    expire(&roster, "late@example.test");
+    olivia.visit(&roster.url(&format!("{INVITATIONS}?q=grace")));
+    olivia.press("Actions for grace@example.test");
+    olivia.press("Revoke");
+    olivia.press("Revoke Invitation");
+    olivia.see("is revoked");
+    olivia.visit(&roster.url("/orgs/acme/settings/general"));
+    olivia.fill("Organization name", "Acme Works");
+    olivia.fill(
+        "Application address (optional)",
+        "https://app.example.test/start",
+    );
+    olivia.press("Save settings");
+    olivia.see("Settings saved.");
+    olivia.pictures("general");
+    for (page, name) in [
+        ("/orgs/new", "new-organization"),
+        ("/orgs/acme/delete", "delete-organization"),
+        ("/orgs/acme/transfer-ownership", "transfer-ownership"),
+        ("/orgs/acme/settings/audit", "audit-log"),
+        ("/orgs/acme/settings/audit?verb=remove", "audit-log-empty"),
+        ("/orgs/acme/settings/review", "review"),
+        ("/orgs/acme/settings/review?days=30", "review-30"),
+        ("/orgs/acme/settings/team/invite/import", "import"),
+        ("/orgs/acme/settings/team/invite", "invite-page"),
+    ] {
+        olivia.visit(&roster.url(page));
+        olivia.pictures(name);
+    }
+    olivia.visit(&roster.url("/orgs/acme/settings/team/invite/import"));
+    let rows = "email,role\nkim@example.test,Member\nnobody,Viewer\nmia@example.test,Owner\n";
+    olivia.upload("CSV file", &roster.file("people.csv", rows.as_bytes()));
+    olivia.press("Send Invitations");
+    olivia.see("Invited 1 person.");
+    olivia.pictures("import-with-errors");
+    olivia.visit(&roster.url("/orgs/acme/delete"));
+    olivia.press("Delete organization");
+    olivia.see("Please check what you entered.");
+    olivia.pictures("delete-organization-with-errors");
+
+    // Somebody whose address is not confirmed, with a second organization.
+    let noor = roster.sign_up("Nina Second", "nina@example.test", "Second");
+    noor.visit(&roster.url("/orgs/second/settings/team/invite"));
+    noor.pictures("invite-not-confirmed");
 }

@@ -3,14 +3,15 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use tempfile::TempDir;
+use url::Url;
 
 use crate::smtp::{Received, SmtpServer};
 use crate::support::Browser;
@@ -34,11 +35,16 @@ pub struct Roster {
 impl Roster {
     /// With nothing set but the mail server.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these environment variables besides.
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let mail = SmtpServer::start();
         let folder = tempfile::tempdir().expect("a folder for Roster");
         // Between our finding a free port and Roster's taking it somebody else may be quicker.
         let (child, url) = (0..5)
-            .find_map(|_| run(folder.path(), &mail.url()))
+            .find_map(|_| run(folder.path(), free_port(), &mail.url(), settings))
             .unwrap_or_else(|| panic!("Roster does not start: {}", log(folder.path())));
         Self {
             mail,
@@ -46,6 +52,27 @@ impl Roster {
             folder,
             child,
         }
+    }
+
+    /// Stops it and starts it again with other environment variables: the same data at the same address.
+    pub fn restart_with(&mut self, settings: &[(&str, &str)]) {
+        self.child
+            .kill()
+            .and_then(|()| self.child.wait())
+            .expect("it stops");
+        let port = Url::parse(&self.url).ok().and_then(|url| url.port());
+        let listen = SocketAddr::from(([127, 0, 0, 1], port.expect("its port")));
+        let (child, url) = run(self.folder.path(), listen, &self.mail.url(), settings)
+            .unwrap_or_else(|| panic!("Roster does not restart: {}", log(self.folder.path())));
+        self.child = child;
+        self.url = url;
+    }
+
+    /// A file of this name for a person to upload.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).expect("room for a file");
+        path
     }
 
     /// The address of a path.
@@ -94,12 +121,34 @@ impl Roster {
     /// The whole link in the newest invitation letter to this address.
     #[track_caller]
     pub fn link_for(&self, email: &str) -> String {
-        let text = self.letter(email, "invited you to join").text();
-        let link = text
-            .split_whitespace()
-            .find(|word| word.contains("/accept-invitation/"));
+        self.link(email, "invited you to join", "/accept-invitation/")
+    }
+
+    /// The whole link that holds `path` in the newest letter to this address whose subject holds `subject`.
+    #[track_caller]
+    pub fn link(&self, email: &str, subject: &str, path: &str) -> String {
+        let text = self.letter(email, subject).text();
+        let link = text.split_whitespace().find(|word| word.contains(path));
         link.unwrap_or_else(|| panic!("no link in {text}"))
             .to_owned()
+    }
+
+    /// Confirms an address by the link in its letter.
+    #[track_caller]
+    pub fn confirm(&self, browser: &Browser, email: &str) {
+        browser.visit(&self.link(email, "Confirm your email address", "/verify-email/"));
+        browser.press("Confirm address");
+        browser.see("is confirmed.");
+    }
+
+    /// Signs in on the page for it.
+    #[track_caller]
+    pub fn sign_in(&self, browser: &Browser, email: &str, password: &str) {
+        browser.visit(&self.url("/sign-in"));
+        browser.fill("Email", email);
+        browser.fill("Password", password);
+        browser.press("Sign in");
+        browser.miss("New here?");
     }
 
     // --- what people do in many journeys ---
@@ -191,11 +240,50 @@ pub fn reload_until(browser: &Browser, text: &str) {
     }
 }
 
-/// Runs the program on a free port; nothing when it ends at once.
-fn run(folder: &Path, smtp: &str) -> Option<(Child, String)> {
-    let listen = TcpListener::bind("127.0.0.1:0")
+/// A browser that knows nothing of Roster, patient enough for its workers.
+pub fn visitor() -> Browser {
+    let browser = Browser::open();
+    browser.wait_at_most(PATIENCE);
+    browser
+}
+
+/// The same without JavaScript.
+pub fn plain_visitor() -> Browser {
+    let browser = Browser::open_without_javascript();
+    browser.wait_at_most(PATIENCE);
+    browser
+}
+
+/// A picture to upload: a PNG of two colours.
+pub fn portrait() -> Vec<u8> {
+    let mut picture = image::RgbImage::from_pixel(240, 160, image::Rgb([52, 106, 84]));
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        let (dx, dy) = (x.abs_diff(120), y.abs_diff(60));
+        let (bx, by) = (x.abs_diff(120), y.abs_diff(170));
+        if dx * dx + dy * dy < 900 || bx * bx + by * by < 4900 {
+            *pixel = image::Rgb([247, 226, 188]);
+        }
+    }
+    let mut file = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut file, image::ImageFormat::Png)
+        .expect("a picture");
+    file.into_inner()
+}
+
+fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
-        .expect("a free port");
+        .expect("a free port")
+}
+
+/// Runs the program at this address; nothing when it ends at once.
+fn run(
+    folder: &Path,
+    listen: SocketAddr,
+    smtp: &str,
+    settings: &[(&str, &str)],
+) -> Option<(Child, String)> {
     let log = File::create(folder.join("log")).expect("a file for the log");
     let mut child = Command::new(env!("CARGO_BIN_EXE_roster"))
         .env_clear()
@@ -203,6 +291,7 @@ fn run(folder: &Path, smtp: &str) -> Option<(Child, String)> {
         .env("DATA_DIR", folder.join("data"))
         .env("SMTP_URL", smtp)
         .env("SQLITE_SYNCHRONOUS", "normal")
+        .envs(settings.iter().copied())
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

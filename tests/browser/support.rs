@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ use url::Url;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often we look.
 const GLANCE: Duration = Duration::from_millis(20);
+/// Widths at which all must fit: a small phone, a tablet, and windows without and with the navigation at the side.
+const WIDTHS: [u32; 4] = [320, 800, 1030, 1220];
 /// Longer pages are cut off in pictures.
 const TALLEST_PICTURE: f64 = 6000.0;
 /// The name WebDriver gives the reference to an element.
@@ -129,6 +131,14 @@ const FIND_ROW: &str = r#"
     return {text: rows[0]};
 "#;
 
+/// Arguments: the text of the row, button or box the picture is in, or what is said in its place.
+const FIND_PICTURE: &str = r#"
+    const [text] = arguments;
+    const drawn = all('img').filter(img => img.complete && img.naturalWidth > 0 && img.src.includes('/avatars/'));
+    const found = drawn.filter(img => img.alt === text || squash(img.closest('tr, button, form')?.innerText).includes(text));
+    return found.length ? {} : {problem: `There is no picture at “${text}”, only ${drawn.length} elsewhere`};
+"#;
+
 /// What a person reads, in one line.
 const VISIBLE_TEXT: &str = "return squash(document.body?.innerText);";
 
@@ -152,13 +162,17 @@ const RUN_AXE: &str = r#"
 
 const LAID_OUT_FOR: &str = "return document.documentElement.clientWidth;";
 
-/// What would have to be scrolled sideways.
+/// Arguments: how wide the screen is. What would have to be scrolled sideways, and tables wider than their card.
 const SIDEWAYS: &str = r#"
+    const [screen] = arguments;
     const wide = document.scrollingElement.scrollWidth;
-    const boxes = [...all('dialog:modal, :popover-open')].filter(box => box.scrollWidth > box.clientWidth);
+    const boxes = all('dialog:modal, :popover-open').filter(box => box.scrollWidth > box.clientWidth);
+    const right = element => element.getBoundingClientRect().right;
+    const tables = all('table').filter(table => right(table) > right(table.parentElement) + 1);
     return [
-        ...(wide > 320 ? [`at 320 pixels the page is ${wide} wide`] : []),
-        ...boxes.map(box => `at 320 pixels #${box.id} scrolls sideways`),
+        ...(wide > screen ? [`at ${screen} pixels the page is ${wide} wide`] : []),
+        ...boxes.map(box => `at ${screen} pixels #${box.id} scrolls sideways`),
+        ...tables.map(table => `at ${screen} pixels “${table.ariaLabel}” sticks out of its card`),
     ];
 "#;
 
@@ -171,6 +185,9 @@ pub struct Browser {
     driver: Driver,
     _profile: TempDir,
 }
+
+/// One of several tabs of a browser.
+pub struct Tab(WindowHandle);
 
 /// How the page is looked at.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -264,6 +281,23 @@ impl Browser {
         self.done(self.client.goto(address));
     }
 
+    /// Opens another tab of the same browser and goes to it. What is returned leads [back](Self::to_tab).
+    #[track_caller]
+    pub fn open_tab(&self) -> Tab {
+        let here = self.done(self.client.window());
+        let tab = self.done(self.client.new_window(true));
+        self.done(self.client.switch_to_window(tab.handle));
+        Tab(here)
+    }
+
+    /// Goes to a tab that is open. What is returned leads back.
+    #[track_caller]
+    pub fn to_tab(&self, tab: &Tab) -> Tab {
+        let here = self.done(self.client.window());
+        self.done(self.client.switch_to_window(tab.0.clone()));
+        Tab(here)
+    }
+
     /// Goes to this page again.
     #[track_caller]
     pub fn reload(&self) {
@@ -309,6 +343,15 @@ impl Browser {
     pub fn pick(&self, label: &str, option: &str) {
         self.act_on(FIND_FIELD, &[json!(label)], async |field| {
             field.select_by_label(option).await
+        });
+    }
+
+    /// Gives the file field with this label a file.
+    #[track_caller]
+    pub fn upload(&self, label: &str, file: &Path) {
+        let path = file.to_str().expect("a path in UTF-8");
+        self.act_on(FIND_FIELD, &[json!(label)], async |field| {
+            field.send_keys(path).await
         });
     }
 
@@ -434,6 +477,12 @@ impl Browser {
     pub fn row(&self, text: &str) -> String {
         let found = self.found(FIND_ROW, &[json!(text)]);
         found["text"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until somebody's picture is drawn in the row, button or box that shows `text`.
+    #[track_caller]
+    pub fn see_picture(&self, text: &str) {
+        self.found(FIND_PICTURE, &[json!(text)]);
     }
 
     /// The page as it stands now.
@@ -585,7 +634,7 @@ impl Browser {
     }
 
     /// Fails unless nothing is wrong with the page as it stands, its dialog or menu included: axe
-    /// finds nothing in light, in dark and on a phone, all fits a screen of 320 pixels, and the
+    /// finds nothing in light, in dark and on a phone, all fits every width of [`WIDTHS`], and the
     /// console is quiet.
     #[track_caller]
     pub fn sound(&self) {
@@ -606,8 +655,10 @@ impl Browser {
                     .map(|line| format!("{}: {line}", look.name())),
             );
         }
-        self.screen_of(320);
-        wrong.extend(lines_of(&self.asked(SIDEWAYS, &[])));
+        for width in WIDTHS {
+            self.screen_of(width);
+            wrong.extend(lines_of(&self.asked(SIDEWAYS, &[json!(width)])));
+        }
         self.look_at(before);
         wrong.extend(self.console_errors());
         if !wrong.is_empty() {

@@ -5,8 +5,9 @@ use crate::{
     support::{
         database::Kind,
         people::{Person, encode_value},
+        routes::{fields_of, file_form, fill},
         rows::ACTIVITY,
-        team::{Acme, Setup, Team, people_password},
+        team::{Acme, RESET, Setup, Team, VERIFY, people_password},
     },
 };
 use roster::{
@@ -19,59 +20,13 @@ use time::ext::NumericalDuration as _;
 const NOOR: &str = "noor@example.test";
 const COOKIE: &str = "__Host-roster";
 
-/// Every form there is, with every field it can have, filled in well. A new POST needs its row here.
-const FORMS: &[(&str, &[(&str, &str)])] = &[
-    (
-        "/sign-up",
-        &[
-            ("name", "Zoe Zulu"),
-            ("email", "zoe@example.test"),
-            ("password", people_password()),
-            ("organization", "Zulu"),
-        ],
-    ),
-    (
-        "/sign-in",
-        &[
-            ("email", "mia@example.test"),
-            ("password", people_password()),
-            ("next", "/orgs/acme"),
-        ],
-    ),
-    ("/sign-out", &[]),
-    ("/accept-invitation/{token}/accept", &[]),
-    ("/accept-invitation/{token}/reject", &[]),
-    (
-        "/accept-invitation/{token}/sign-up",
-        &[("name", "Noor New"), ("password", people_password())],
-    ),
-    ("/accept-invitation/{token}/switch-account", &[]),
-    ("/accept-invitation/{token}/ask-again", &[]),
-    (
-        "/orgs/{org}/settings/team/invite",
-        &[
-            ("emails", "rex@example.test"),
-            ("role", "member"),
-            ("message", "Hello"),
-            ("link_only", "yes"),
-            ("from", "page"),
-            ("then", "send"),
-        ],
-    ),
-    ("/orgs/{org}/settings/team/invitations/{id}/resend", &[]),
-    ("/orgs/{org}/settings/team/invitations/{id}/link", &[]),
-    (
-        "/orgs/{org}/settings/team/invitations/{id}/role",
-        &[("before", "member"), ("role", "admin")],
-    ),
-    ("/orgs/{org}/settings/team/invitations/{id}/revoke", &[]),
-];
-
 /// Acme with a pending invitation for Noor that can be resent; `fill` makes an address of a route.
 struct Filled {
     acme: Acme,
     link: String,
     invitation: String,
+    verify: String,
+    reset: String,
 }
 
 impl Filled {
@@ -80,45 +35,69 @@ impl Filled {
         acme.adam.invite(NOOR, "member");
         let link = acme.link_for(NOOR);
         let invitation = acme.adam.invitation_url(NOOR);
+        let gus = acme.sign_up_unconfirmed("Gus Guest", "gus@example.test", "Gus Works");
+        let verify = acme.path_for("gus@example.test", VERIFY);
+        gus.get("/forgot-password")
+            .submit("/forgot-password", &[("email", "gus@example.test")]);
+        let reset = acme.path_for("gus@example.test", RESET);
         acme.advance(2.minutes());
         Self {
             acme,
             link,
             invitation,
+            verify,
+            reset,
         }
     }
 
+    /// The address of a route.
     fn fill(&self, route: &str) -> String {
-        route
-            .replace("/accept-invitation/{token}", &self.link)
-            .replace(
-                "/orgs/{org}/settings/team/invitations/{id}",
-                &self.invitation,
-            )
-            .replace("{org}", "acme")
-            .replace("{file:.*}", "robots.txt")
+        self.with_parts(|parts| fill(route, parts))
     }
 
-    /// The address, the fields and the signed-out-ness of every form.
-    fn forms(&self) -> Vec<(String, &'static [(&'static str, &'static str)])> {
+    fn with_parts<T>(&self, use_them: impl FnOnce(&[(&str, &str)]) -> T) -> T {
+        let last = |path: &str| path.rsplit('/').next().expect("a part").to_owned();
+        let (token, id) = (last(&self.link), last(&self.invitation));
+        let (verify, reset) = (last(&self.verify), last(&self.reset));
+        let account = self.acme.account_id("vic@example.test");
+        use_them(&[
+            ("org", "acme"),
+            ("verify-email/{token}", &format!("verify-email/{verify}")),
+            ("reset-password/{token}", &format!("reset-password/{reset}")),
+            ("token", &token),
+            ("id", &id),
+            ("account", &account),
+            ("file", "robots.txt"),
+            ("document", "terms"),
+            ("fresh", "rex@example.test"),
+        ])
+    }
+
+    /// The address and the fields of every form without a file.
+    fn forms(&self) -> Vec<(String, Vec<(&'static str, String)>)> {
         let posts = ROUTES.iter().filter(|(method, _)| *method == "POST");
-        posts
-            .map(|(_, route)| {
-                let form = FORMS.iter().find(|(known, _)| known == route);
-                let (_, fields) =
-                    form.unwrap_or_else(|| panic!("FORMS does not know the fields of {route}"));
-                (self.fill(route), *fields)
-            })
-            .collect()
+        self.with_parts(|parts| {
+            posts
+                .filter(|(_, pattern)| file_form(pattern).is_none())
+                .map(|(_, pattern)| (fill(pattern, parts), fields_of(pattern, parts)))
+                .collect()
+        })
     }
 }
 
-fn form_of(token: &str, fields: &[(&str, &str)]) -> String {
+fn form_of<V: AsRef<str>>(token: &str, fields: &[(&str, V)]) -> String {
     let mut form = format!("csrf={}", encode_value(token));
     for (name, value) in fields {
-        form.push_str(&format!("&{name}={}", encode_value(value)));
+        form.push_str(&format!("&{name}={}", encode_value(value.as_ref())));
     }
     form
+}
+
+fn borrowed<'a>(fields: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
 }
 
 fn sign_up_fields<'a>(
@@ -167,7 +146,8 @@ on_both! {
         again.expect(422).shows("We can't create an account with this address.");
         assert!(!twin.is_signed_in());
         assert_eq!((team.count("accounts"), team.count("organizations")), (2, 2));
-        assert!(team.letters().is_empty());
+        let mailed: Vec<_> = team.letters().into_iter().map(|letter| (letter.to, letter.subject)).collect();
+        assert_eq!(mailed, [("olivia@example.test".to_owned(), "Confirm your email address".to_owned())]);
     }
 
     /// R-ACC-3: the sign-up form takes what it asks for and nothing else.
@@ -406,13 +386,13 @@ on_both! {
         assert!(!of_another.is_empty() && of_another != own && of_nobody != own);
         let before = acme.dump(&ACTIVITY);
         for (path, fields) in all.forms() {
-            acme.adam.post(&path, fields).expect(403).shows("This form is out of date");
+            acme.adam.post(&path, &borrowed(&fields)).expect(403).shows("This form is out of date");
             for wrong in ["", "x", of_another.as_str(), of_nobody.as_str(), &own[1..], &own.to_uppercase()] {
-                acme.adam.ask("POST", &path, &[], Some(&form_of(wrong, fields))).expect(403);
+                acme.adam.ask("POST", &path, &[], Some(&form_of(wrong, &fields))).expect(403);
                 // Nobody, with or without a cookie.
                 let visitor = acme.visitor();
                 let refused = || {
-                    let answer = visitor.ask("POST", &path, &[], Some(&form_of(wrong, fields)));
+                    let answer = visitor.ask("POST", &path, &[], Some(&form_of(wrong, &fields)));
                     // Where only somebody who is signed in can act, that comes first.
                     assert!(answer.status == 403 || answer.location.as_deref() == Some("/sign-in"), "{path}: {answer:?}");
                 };
@@ -444,13 +424,13 @@ on_both! {
                 [("origin", suffix.as_str()), ("x", "y")],
                 [("origin", "http://127.0.0.1:8080.evil.test"), ("x", "y")],
             ] {
-                acme.adam.ask("POST", &path, &headers, Some(&form_of(&own, fields))).expect(403);
+                acme.adam.ask("POST", &path, &headers, Some(&form_of(&own, &fields))).expect(403);
             }
         }
         assert_eq!(acme.dump(&ACTIVITY), before);
         // The same from our own page is fine.
         let headers = [("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8080")];
-        acme.adam.ask("POST", &format!("{}/resend", all.invitation), &headers, Some(&form_of(&own, &[]))).expect(303);
+        acme.adam.ask("POST", &format!("{}/resend", all.invitation), &headers, Some(&form_of::<&str>(&own, &[]))).expect(303);
     }
 
     /// SECURITY.md, Standard answers: a POST by somebody who is not signed in changes nothing.
@@ -461,10 +441,11 @@ on_both! {
         let visitor = acme.visitor();
         let own = visitor.get("/sign-in").csrf();
         for (path, fields) in all.forms() {
-            if path.ends_with("/sign-up") || path == "/sign-in" || path.ends_with("/switch-account") || path.ends_with("/ask-again") {
+            let for_anybody = ["/sign-up", "/sign-in", "/switch-account", "/ask-again", "/forgot-password"];
+            if for_anybody.iter().any(|end| path.ends_with(end)) || path == all.verify || path == all.reset {
                 continue;
             }
-            visitor.ask("POST", &path, &[], Some(&form_of(&own, fields))).expect(303).leads_to("/sign-in");
+            visitor.ask("POST", &path, &[], Some(&form_of(&own, &fields))).expect(303).leads_to("/sign-in");
         }
         assert_eq!(acme.dump(&ACTIVITY), before);
     }
@@ -645,7 +626,7 @@ on_both! {
             acme.adam.ask("POST", "/sign-out", &[("content-type", "text/plain")], Some("x")).headers,
             acme.adam.post("/sign-out", &[]).headers,
             acme.adam.ask("POST", "/sign-out", &[("accept", "application/json")], Some("csrf=x")).headers,
-            acme.adam.ask("POST", &format!("{}/link", all.invitation), &[("accept", "application/json")], Some(&form_of(&own, &[]))).headers,
+            acme.adam.ask("POST", &format!("{}/link", all.invitation), &[("accept", "application/json")], Some(&form_of::<&str>(&own, &[]))).headers,
         ];
         let cacheable = acme.adam.get(&asset).headers;
         for headers in &answers {
@@ -690,7 +671,7 @@ on_both! {
                 if known {
                     continue;
                 }
-                let form = form_of(&own, &[]);
+                let form = form_of::<&str>(&own, &[]);
                 let body = ["POST", "PUT", "PATCH"].contains(&method).then_some(form.as_str());
                 acme.adam.ask(method, &path, &[], body).expect(405);
             }
@@ -710,7 +691,7 @@ on_both! {
         let own = acme.adam.get("/").csrf();
         let before = acme.dump(&ACTIVITY);
         for (path, fields) in all.forms() {
-            let good = form_of(&own, fields);
+            let good = form_of(&own, &fields);
             for kind in ["text/plain", "application/json", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded2", "", "x"] {
                 acme.adam.ask("POST", &path, &[("content-type", kind)], Some(&good)).expect(415);
             }
@@ -746,7 +727,7 @@ on_both! {
             let (person, token) = if signed_out { (&people[0].1, &tokens[0]) } else { (&people[1].1, &tokens[1]) };
             for bad in ["%00", "%FF", "%C3%28", "%ED%A0%80", "%F8%88%80%80%80", "%C0%80"] {
                 for field in fields.iter().map(|(name, _)| *name).chain(["csrf"]) {
-                    let good = form_of(token, fields);
+                    let good = form_of(token, &fields);
                     let start = format!("{field}=");
                     let changed: Vec<String> = good.split('&')
                         .map(|pair| if pair.starts_with(&start) { format!("{pair}{bad}") } else { pair.to_owned() })

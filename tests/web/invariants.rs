@@ -44,6 +44,14 @@ const BREACHES: &[(&str, Breach)] = &[
         Seen("UPDATE invitations SET role = 'viewer' WHERE state = 'accepted' AND role = 'admin'"),
     ),
     (
+        "I4: a role that no event gave",
+        Seen("UPDATE memberships SET role = 'viewer' WHERE role = 'member'"),
+    ),
+    (
+        "R-ROLE-5: members came and went otherwise than the events say",
+        Seen("UPDATE audit_events SET verb = 'leave' WHERE verb = 'resend'"),
+    ),
+    (
         "I4: a membership without a founding or accepting event",
         Seen("UPDATE audit_events SET account_id = NULL WHERE verb = 'accept'"),
     ),
@@ -94,6 +102,14 @@ const BREACHES: &[(&str, Breach)] = &[
     (
         "the total of an organization is not its members",
         Seen("UPDATE organizations SET member_count = member_count + 1"),
+    ),
+    (
+        "R-ORG-3: a deleted organization with members or pending invitations",
+        Seen("UPDATE audit_events SET verb = 'delete_organization' WHERE verb = 'copy_link'"),
+    ),
+    (
+        "R-ORG-4: a deleted account that is still somebody, or somewhere",
+        Seen("UPDATE accounts SET deleted_at = created_at"),
     ),
     (
         "a member who cannot be found by a word",

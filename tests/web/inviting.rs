@@ -641,7 +641,7 @@ on_both! {
         let acme = Team::acme(kind);
         acme.adam.invite(NOOR, "member");
         acme.olivia.change_invited_role(NOOR, "member", "admin").expect(303);
-        acme.adam.change_invited_role(NOOR, "member", "viewer").expect(409).shows("The role is Admin now.");
+        acme.adam.change_invited_role(NOOR, "member", "viewer").expect(409).shows("Olivia Owner changed the role to Admin.");
         assert_eq!(acme.count("invitations WHERE state = 'pending' AND role = 'admin'"), 1);
         // Wanting what it is already is no quarrel.
         acme.adam.change_invited_role(NOOR, "member", "admin").expect(303);

@@ -1,15 +1,29 @@
 //! Roster from outside: real requests to a real server, on both databases.
 
 mod accepting;
+mod account;
 mod accounts;
+mod audit;
+mod bell;
+mod consent;
 mod every_route_every_role;
+mod importing;
 mod invariants;
 mod inviting;
+mod members;
+mod organizations;
+mod owners;
 mod processes;
+mod profile;
+mod proofs;
 mod races;
+mod reminders;
+mod review;
 mod schema_parity;
+mod seats;
 mod secrets;
 mod sending;
+mod sorting;
 mod support;
 mod tenancy;
 mod transport;

@@ -52,11 +52,22 @@ impl Site {
         )
     }
 
+    /// Olivia founds Acme. Her own letter is through and forgotten before anything else happens.
+    fn olivia(&self, roster: &Roster) -> Person {
+        let olivia = roster.olivia();
+        let db = self.database.open();
+        until("Olivia's letter is sent", || {
+            rows(&db).iter().all(|row| row.state == "sent")
+        });
+        self.mail.forget();
+        olivia
+    }
+
     /// Kills it in the middle of what the mail server was told to do to the letter for Noor.
     fn kill_while_sending(&self, phase: Phase, reached: impl FnOnce(&SmtpServer)) -> Person {
-        self.mail.always(phase, Act::Hang);
         let roster = self.start();
-        let olivia = roster.olivia();
+        let olivia = self.olivia(&roster);
+        self.mail.always(phase, Act::Hang);
         olivia.invite(NOOR, "member");
         reached(&self.mail);
         roster.kill();
@@ -109,10 +120,11 @@ on_both! {
     /// SIGTERM while a letter is under way: it is finished, and its result is on record.
     fn sigterm_lets_a_letter_finish(kind) {
         let site = Site::new(kind);
+        let roster = site.start();
+        let olivia = site.olivia(&roster);
         site.mail.always(Phase::Rcpt, Act::Slow(Duration::from_millis(400)));
         site.mail.always(Phase::Body, Act::Slow(Duration::from_millis(600)));
-        let roster = site.start();
-        roster.olivia().invite(NOOR, "member");
+        olivia.invite(NOOR, "member");
         wait_for_command(&site.mail, "RCPT");
         roster.stop();
         assert_eq!(copies(&site.mail, NOOR), 1);
@@ -270,11 +282,11 @@ fn two_programs_share_sessions_and_send_each_letter_once() {
         ("SMTP_URL", mail.as_str()),
         ("SECRET_KEY", KEY),
     ];
-    site.mail
-        .always(Phase::Rcpt, Act::Slow(Duration::from_millis(30)));
     let homes = [tempdir().expect("a folder"), tempdir().expect("a folder")];
     let [one, two] = [0, 1].map(|nth: usize| Roster::start(homes[nth].path(), &settings));
-    let olivia = one.olivia();
+    let olivia = site.olivia(&one);
+    site.mail
+        .always(Phase::Rcpt, Act::Slow(Duration::from_millis(30)));
     let there = olivia.at(two.address);
     there.get("/orgs/acme").expect(200).shows("Acme");
     for (person, name) in [(&olivia, "a"), (&there, "b")] {

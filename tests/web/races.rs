@@ -7,7 +7,7 @@ use crate::{
         facts,
         people::{Answer, Person},
         race::{Click, at_once, with_status},
-        team::{Acme, Setup, Team, people_password},
+        team::{Acme, RESET, Setup, Team, people_password},
     },
 };
 use std::net::SocketAddr;
@@ -205,7 +205,8 @@ on_both! {
                 assert_eq!(with_status(&accepts, 410), accepts.len());
                 assert_eq!((with_status(&rejects, 303), with_status(&rejects, 410)), (1, rejects.len() - 1));
             }
-            let told = ground.acme.letters_to("adam@example.test").len();
+            let told = ground.acme.letters_to("adam@example.test");
+            let told = told.iter().filter(|letter| letter.subject.contains("rejected")).count();
             assert_eq!(i64::try_from(told), Ok(ground.count("SELECT count(*) AS count FROM audit_events WHERE verb = 'reject'")));
         });
     }
@@ -364,5 +365,60 @@ on_both! {
         places.sort();
         places.dedup();
         assert_eq!(places.len(), AT_ONCE);
+    }
+
+    /// One person, two invitations behind the bell, both accepted at the same moment: in both, and nobody had to wait
+    /// for the other crosswise.
+    fn two_invitations_of_one_person(kind) {
+        let ground = Ground::new(kind);
+        let rex = ground.acme.sign_up("Rex Rival", "rex@example.test", "Rival");
+        ground.rounds(|round| {
+            let email = format!("noor{round}@example.test");
+            let noor = ground.acme.sign_up("Noor New", &email, "Noor Works");
+            ground.invited(&email, "viewer");
+            let form = "/orgs/rival/settings/team/invite";
+            rex.get(form).submit(form, &[("emails", &email), ("role", "member")]).expect(303);
+            let page = noor.get("/invitations");
+            let paths: Vec<String> = page.urls_containing("/accept").into_iter().filter(|url| url.starts_with("/invitations/")).collect();
+            assert_eq!(paths.len(), 2, "{paths:?}");
+            let addresses = [ground.acme.address, ground.address(round, 2)];
+            let clicks: Vec<Click> = paths.iter().zip(addresses)
+                .map(|(path, address)| Click::ready(noor.copy().at(address), "/invitations", path, &[]))
+                .collect();
+            let answers = at_once(&clicks);
+            assert_eq!(with_status(&answers, 303), 2);
+            assert_eq!(ground.count(&format!(
+                "SELECT count(*) AS count FROM memberships m JOIN accounts a ON a.id = m.account_id WHERE a.email_key = '{email}'"
+            )), 3);
+        });
+    }
+
+    /// Signing in with the old password while a new one is chosen from the letter: whoever comes first, nobody is left
+    /// signed in with the old one (OWASP Forgot Password).
+    fn sign_in_and_reset_password(kind) {
+        let ground = Ground::new(kind);
+        let email = "noor@example.test";
+        ground.acme.sign_up("Noor New", email, "Noor Works");
+        let mut old = people_password().to_owned();
+        for round in 0..20 {
+            ground.acme.advance(Duration::minutes(61));
+            let visitor = ground.acme.visitor();
+            visitor.get("/forgot-password").submit("/forgot-password", &[("email", email)]).expect(303);
+            let link = ground.acme.path_for(email, RESET);
+            ground.acme.forget_letters();
+            let new = format!("ein ganz neues wort {round}");
+            let mut clicks = vec![Click::ready(visitor.at(ground.address(round, 2)), &link, &link, &[("password", &new)])];
+            clicks.extend((0..4).map(|index| {
+                let fields = [("email", email), ("password", old.as_str())];
+                Click::ready(ground.acme.visitor().at(ground.address(round, index)), "/sign-in", "/sign-in", &fields)
+            }));
+            let answers = at_once(&clicks);
+            answers[0].expect(303);
+            let left = ground.count(&format!(
+                "SELECT count(*) AS count FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE a.email_key = '{email}'"
+            ));
+            assert_eq!(left, 1, "only the browser that chose the new password is signed in");
+            old = new;
+        }
     }
 }

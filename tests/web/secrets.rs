@@ -7,7 +7,7 @@ use crate::{
         database::TestDatabase,
         facts,
         people::Person,
-        team::people_password,
+        team::{INVITATION, RESET, VERIFY, people_password},
     },
 };
 use actix_web::cookie::{Cookie, CookieJar, Key};
@@ -17,6 +17,7 @@ use base64::{
 };
 use roster::{link::LinkKeys, store::Target, token::SessionToken};
 
+const NEW_PASSWORD: &str = "warum 31 blaue ziegel";
 const WRONG_PASSWORD: &str = "falsches wort 12 daneben";
 
 /// What must be found nowhere, and what to call it.
@@ -27,6 +28,7 @@ fn a_day(roster: &Process) -> Secrets {
     let mut secrets: Secrets = vec![
         ("the password".to_owned(), people_password().to_owned()),
         ("a wrong password".to_owned(), WRONG_PASSWORD.to_owned()),
+        ("a new password".to_owned(), NEW_PASSWORD.to_owned()),
         ("the master key".to_owned(), SECRET_KEY.to_owned()),
     ];
     // As a form sends them.
@@ -119,6 +121,31 @@ fn a_day(roster: &Process) -> Secrets {
     rita.get(mia_link)
         .submit(&format!("{mia_link}/accept"), &[])
         .expect(403);
+    // Rita confirms, forgets her password, gets another, and asks for another address.
+    let verify_link = roster.path_for("rita@example.test", VERIFY);
+    rita.head(&verify_link).expect(200);
+    rita.get(&verify_link).submit(&verify_link, &[]).expect(303);
+    rita.get(&verify_link).expect(410);
+    let forgotten = [("email", "rita@example.test")];
+    rita.get("/forgot-password")
+        .submit("/forgot-password", &forgotten)
+        .expect(303);
+    let reset_link = roster.path_for("rita@example.test", RESET);
+    let form = rita.get(&reset_link);
+    form.submit(&reset_link, &[("password", "short")])
+        .expect(422);
+    form.submit(&reset_link, &[("password", NEW_PASSWORD)])
+        .expect(303);
+    keep("Rita's cookie after a new password", &rita);
+    rita.get(&reset_link).expect(410);
+    rita.get(&format!("{reset_link}x?utm=1")).expect(404);
+    let elsewhere = [("email", "rita@elsewhere.test"), ("password", NEW_PASSWORD)];
+    rita.get("/account/email")
+        .submit("/account/email", &elsewhere)
+        .expect(303);
+    let change_link = roster.path_for("rita@elsewhere.test", VERIFY);
+    rita.get(&change_link).submit(&change_link, &[]).expect(303);
+
     // Signed out, somebody is sent back to where they were going.
     roster
         .visitor()
@@ -177,7 +204,12 @@ fn a_day(roster: &Process) -> Secrets {
         .leads_to(mia_link);
     keep("Ed's second cookie", &ed);
 
-    for (name, link) in names.iter().zip(&links) {
+    let proofs = [
+        ("rita's confirmation", &verify_link),
+        ("rita's reset", &reset_link),
+        ("rita's change", &change_link),
+    ];
+    for (name, link) in names.into_iter().zip(&links).chain(proofs) {
         let token = link.rsplit('/').next().expect("a token");
         let bytes = URL_SAFE_NO_PAD.decode(&token[4..]).expect("a token");
         secrets.push((format!("{name}'s link"), token.to_owned()));
@@ -250,24 +282,41 @@ fn holds_none(place: &str, text: &str, secrets: &Secrets) {
     }
 }
 
+/// How the links of every purpose begin: on the site, and in the token.
+const PURPOSES: [(&str, &str); 3] = [(INVITATION, "inv_"), (VERIFY, "ver_"), (RESET, "pwd_")];
+
 /// Everything in a text that could be meant as a link.
 fn looks_like_links(text: &str) -> Vec<String> {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let mut found: Vec<String> = text
         .split(|c| !part(c))
         .filter_map(|word| {
-            // `inv_` anywhere, and any 48 characters that may have lost it.
-            let word = word.strip_prefix("inv_").unwrap_or(word);
-            (word.len() == 48).then(|| format!("inv_{word}"))
+            // A prefix anywhere, and any 48 characters that may have lost it.
+            let prefixes = PURPOSES.iter().map(|(_, prefix)| prefix);
+            let word = prefixes
+                .filter_map(|prefix| word.strip_prefix(prefix))
+                .next()
+                .unwrap_or(word);
+            (word.len() == 48).then(|| word.to_owned())
         })
-        .chain(
-            text.match_indices("inv_")
-                .map(|(at, _)| text[at..].chars().take_while(|c| part(*c)).collect()),
-        )
+        .chain(PURPOSES.iter().flat_map(|(_, prefix)| {
+            text.match_indices(prefix).map(|(at, _)| {
+                let rest = &text[at + prefix.len()..];
+                rest.chars().take_while(|c| part(*c)).collect()
+            })
+        }))
         .collect();
     found.sort();
     found.dedup();
     found
+}
+
+fn opens_nothing(roster: &Process, word: &str, place: &str) {
+    for (path, prefix) in PURPOSES {
+        let link = format!("{path}{prefix}{word}");
+        let status = roster.visitor().get(&link).status;
+        assert_eq!(status, 404, "{link} in {place} works as a link");
+    }
 }
 
 on_both! {
@@ -289,8 +338,7 @@ on_both! {
 
         let tried = looks_like_links(&dump);
         for link in tried {
-            let status = roster.visitor().get(&format!("/accept-invitation/{link}")).status;
-            assert_eq!(status, 404, "{link} in the database works as a link");
+            opens_nothing(&roster, &link, "the database");
         }
         // Ids are in the dump; an id is no link, however it is spelled.
         let (_, mia) = secrets.iter().find(|(what, _)| what == "mia's link").expect("a link");
@@ -308,12 +356,12 @@ on_both! {
 
         let log = roster.log();
         for link in looks_like_links(&log) {
-            let status = roster.visitor().get(&format!("/accept-invitation/{link}")).status;
-            assert_eq!(status, 404, "{link} in the log works as a link");
+            opens_nothing(&roster, &link, "the log");
         }
         let log = roster.end();
         // The log is one that would show them: every request is in it, by its pattern.
         assert!(log.contains("/accept-invitation/{token}/sign-up") && log.contains("TRACE"), "{log}");
+        assert!(log.contains("/verify-email/{token}") && log.contains("/reset-password/{token}"), "{log}");
         assert_eq!(log.matches("authz.denied").count(), 1);
         assert!(!log.contains("ERROR"), "{log}");
         holds_none("the log", &log, &secrets);

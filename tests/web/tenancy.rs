@@ -60,26 +60,60 @@ impl Two {
     }
 }
 
+/// Whether an address names a row of the organization.
+fn names_a_row(pattern: &str) -> bool {
+    pattern.contains("{id}") || pattern.contains("{account}")
+}
+
 on_both! {
+    /// A member of nothing in common: neither picture nor session nor invitation of theirs can be had by its id.
+    fn ids_of_other_people_are_unknown(kind) {
+        let two = Two::new(kind);
+        let session = two.acme.session_id("zoe@zebra.test");
+        let before = facts::dump(&two.acme.db);
+        for person in [&two.acme.olivia, &two.acme.vic] {
+            person.get("/orgs/acme").expect(200);
+            let mut asked = 0;
+            for (method, pattern) in ROUTES.iter().filter(|(_, pattern)| !pattern.starts_with("/orgs/") && pattern.contains("{id}")) {
+                let ask = |id: &str| {
+                    let route = Route { method, pattern, parts: &[("id", id)] };
+                    comparable(&route.ask(person, &[]))
+                };
+                let unknown = ask(NOBODYS);
+                assert!(unknown.starts_with("404"), "{method} {pattern}:\n{unknown}");
+                for id in two.ids.iter().chain([&session]) {
+                    assert_eq!(ask(id), unknown, "{method} {pattern}");
+                    asked += 1;
+                }
+            }
+            assert!(asked >= 4 * 5, "{asked}");
+        }
+        assert_eq!(facts::dump(&two.acme.db), before, "something changed");
+        assert!(two.zoe.is_signed_in());
+    }
+
     /// The ids of another organization under one's own slug, and one's own under theirs: like an id nobody has.
     fn ids_of_another_organization_are_unknown(kind) {
         let two = Two::new(kind);
         let own = two.acme.adam.invitation_url("noor@example.test");
         let own = own.rsplit('/').next().expect("an id");
+        let own_member = two.acme.account_id("vic@example.test");
+        let members: Vec<String> = ["zoe@zebra.test", "zara@zebra.test"].map(|email| two.acme.account_id(email)).into();
         let before = facts::dump(&two.acme.db);
         let mut asked = 0;
         for person in [&two.acme.olivia, &two.acme.adam] {
             // Takes the message that the last invitation left.
             person.get("/orgs/acme").expect(200);
-            for (method, pattern) in ROUTES.iter().filter(|(_, pattern)| pattern.starts_with("/orgs/{org}") && pattern.contains("{id}")) {
+            for (method, pattern) in ROUTES.iter().filter(|(_, pattern)| pattern.starts_with("/orgs/{org}") && names_a_row(pattern)) {
                 let ask = |org: &str, id: &str| {
-                    let path = fill(pattern, &[("org", org), ("id", id)]);
-                    let route = Route { method, pattern, path: &path, fresh: "fresh@example.test" };
+                    let parts = &[("org", org), ("id", id), ("account", id), ("fresh", "fresh@example.test")];
+                    let route = Route { method, pattern, parts };
                     comparable(&route.ask(person, &[]))
                 };
+                let (own, theirs) = if pattern.contains("{account}") { (own_member.as_str(), &members) } else { (own, &two.ids) };
                 let unknown = ask("acme", NOBODYS);
                 assert!(unknown.starts_with("404"), "{method} {pattern}:\n{unknown}");
-                for id in &two.ids {
+                for id in theirs {
                     assert_eq!(ask("acme", id), unknown, "{method} {pattern}");
                     asked += 1;
                 }
@@ -88,12 +122,12 @@ on_both! {
                 }
                 let elsewhere = ask("no-such-organization", own);
                 assert!(elsewhere.starts_with("404"), "{method} {pattern}:\n{elsewhere}");
-                for (org, id) in [("zebra", own), ("zebra", two.ids[0].as_str())] {
+                for (org, id) in [("zebra", own), ("zebra", theirs[0].as_str())] {
                     assert_eq!(ask(org, id), elsewhere, "{method} {pattern}");
                 }
             }
         }
-        assert!(asked >= 2 * 3 * 7, "{asked}");
+        assert!(asked >= 2 * (3 * 7 + 2 * 4), "{asked}");
         assert_eq!(facts::dump(&two.acme.db), before, "something changed");
     }
 
@@ -102,9 +136,10 @@ on_both! {
         let two = Two::new(kind);
         let own = two.acme.adam.invitation_url("noor@example.test");
         let own = own.rsplit('/').next().expect("an id");
+        let mia = two.acme.account_id("mia@example.test");
         let mut urls: Vec<String> = ROUTES.iter()
             .filter(|(method, pattern)| *method == "GET" && pattern.starts_with("/orgs/{org}"))
-            .map(|(_, pattern)| fill(pattern, &[("org", "acme"), ("id", own)]))
+            .map(|(_, pattern)| fill(pattern, &[("org", "acme"), ("id", own), ("account", &mia)]))
             .collect();
         urls.push("/".to_owned());
         let (team, invitations) = ("/orgs/acme/settings/team", "/orgs/acme/settings/team/invitations");

@@ -104,16 +104,20 @@ pub(in crate::web) async fn sign_in(post: Post<Credentials>) -> Result<HttpRespo
         .unwrap_or_else(|| app.hasher.dummy().to_owned());
     let right = app
         .hasher
-        .verify_bounded(post.form.password.clone(), hash)
+        .verify_bounded(post.form.password.clone(), hash.clone())
         .await?;
     let Some(account) = attempt.account.filter(|_| right) else {
         return again(&post, None, None, Some(Refusal::WrongCredentials)).await;
     };
     let token = post
         .act_as_anyone(move |run, actor, client| {
-            actions::accounts::sign_in(run, client, actor, account, &email)
+            actions::accounts::sign_in(run, client, actor, account, &email, &hash)
         })
-        .await?;
+        .await;
+    let token = match refused(token)? {
+        Ok(token) => token,
+        Err(refusal) => return again(&post, None, None, Some(refusal)).await,
+    };
     post.visit.set_token(&token);
     Ok(post.visit.see_other(next.unwrap_or_else(|| "/".to_owned())))
 }

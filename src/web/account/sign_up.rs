@@ -3,6 +3,7 @@
 use crate::{
     actions::accounts,
     domain::{
+        consent::Consent,
         email::EmailAddress,
         refusal::Refusal,
         text::{OrganizationName, PersonName},
@@ -11,7 +12,9 @@ use crate::{
     web::{
         answer,
         form::{FormToken, Post, refused},
+        legal::{ConsentBox, UNTICKED},
         page::{Banner, Cx},
+        password::new_hash,
         problem::{self, Problem},
         urls,
         visit::Visit,
@@ -34,6 +37,7 @@ struct SignUp<'a> {
     organization: String,
     organization_error: Option<String>,
     problem: Option<String>,
+    agreement: ConsentBox,
 }
 
 /// The sign-up form.
@@ -46,6 +50,8 @@ pub(in crate::web) struct Fields {
     email: String,
     password: SecretString,
     organization: String,
+    #[serde(default)]
+    consent: String,
 }
 
 /// What is wrong with each field.
@@ -55,6 +61,7 @@ struct Faults {
     email: Option<String>,
     password: Option<String>,
     organization: Option<String>,
+    consent: Option<String>,
 }
 
 /// `GET /sign-up`
@@ -82,6 +89,7 @@ pub(in crate::web) async fn show(visit: Visit) -> Result<HttpResponse, Problem> 
         organization: String::new(),
         organization_error: None,
         problem: None,
+        agreement: ConsentBox::new(&visit.app.means.rules.legal),
     })
 }
 
@@ -110,14 +118,17 @@ pub(in crate::web) async fn sign_up(post: Post<Fields>) -> Result<HttpResponse, 
         .hasher
         .strength_bounded(form.password.clone(), about)
         .await?;
+    let consent = Consent::given(&form.consent);
+    let consented = consent.covers(&post.visit.app.means.rules.legal);
     let (name, email, organization) = match (name, email, organization, strength) {
-        (Ok(name), Ok(email), Ok(organization), Ok(())) => (name, email, organization),
+        (Ok(name), Ok(email), Ok(organization), Ok(())) if consented => (name, email, organization),
         (name, email, organization, strength) => {
             let faults = Faults {
                 name: name.err().map(|fault| fault.to_string()),
                 email: email.err().map(|fault| format!("The address {fault}.")),
                 password: strength.err().map(|weak| weak.to_string()),
                 organization: organization.err().map(|fault| fault.to_string()),
+                consent: (!consented).then(|| UNTICKED.to_owned()),
             };
             return again(&post, faults, None).await;
         }
@@ -128,12 +139,20 @@ pub(in crate::web) async fn sign_up(post: Post<Fields>) -> Result<HttpResponse, 
         email,
         password_hash,
         organization,
+        consent,
     };
     let signed_up = post
         .act_as_anyone(move |run, _, client| accounts::sign_up(run, client, &new))
         .await;
     let signed_up = match refused(signed_up)? {
         Ok(signed_up) => signed_up,
+        Err(Refusal::ConsentMissing) => {
+            let faults = Faults {
+                consent: Some(UNTICKED.to_owned()),
+                ..Faults::default()
+            };
+            return again(&post, faults, None).await;
+        }
         Err(refusal) => return again(&post, Faults::default(), Some(refusal)).await,
     };
     post.visit.set_token(&signed_up.token);
@@ -141,16 +160,6 @@ pub(in crate::web) async fn sign_up(post: Post<Fields>) -> Result<HttpResponse, 
     Ok(post
         .visit
         .see_other_saying(urls::organization(&signed_up.slug), &banner))
-}
-
-/// Hashes a new password, with a salt of its own.
-pub(in crate::web) async fn new_hash(
-    visit: &Visit,
-    password: SecretString,
-) -> Result<String, Problem> {
-    let mut salt = [0; 16];
-    visit.app.means.entropy.fill(&mut salt);
-    Ok(visit.app.hasher.hash_bounded(password, salt).await?)
 }
 
 async fn again(
@@ -172,6 +181,7 @@ async fn again(
             organization: post.form.organization.clone(),
             organization_error: faults.organization,
             problem: explained.as_ref().map(|explained| explained.advice.clone()),
+            agreement: ConsentBox::new(&post.visit.app.means.rules.legal).with(faults.consent),
         },
         explained.as_ref(),
     )

@@ -28,10 +28,10 @@ async fn try_ask_again(post: &Post<Button>, token: &str) -> Result<HttpResponse,
         .await?;
     let line = match told {
         None => return Ok(post.visit.see_other(urls::accept_invitation(token))),
-        Some(Told::Nobody) => {
-            "Your wish is noted, but this server can't send email. Please ask the person who invited you."
+        Some(Told::Inviter(_)) => {
+            "We told the person who invited you that you'd like a new invitation."
         }
-        Some(_) => "We told the person who invited you that you'd like a new invitation.",
+        Some(Told::Owners) => "We told the owners that you'd like a new invitation.",
     };
     let banner = Banner::done(line);
     Ok(post

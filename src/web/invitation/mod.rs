@@ -99,26 +99,33 @@ async fn or_dead(
 /// The page of a link that cannot be used (now, or by this visitor): its own words, status and next step (R-ACC-7).
 async fn dead(visit: &Visit, token: &str, refusal: Refusal) -> Result<HttpResponse, Problem> {
     let (seen, ()) = visit.anyone(None, |_, _| Ok(())).await?;
-    let explained = problem::explain(&refusal.clone().into(), Some(seen.now));
     let url = urls::accept_invitation(token);
-    if let Refusal::WrongAccount { invited, .. } = refusal {
-        let cx = visit.frame(&seen, "invitation/wrong_account", "Another address");
+    dead_page(visit, &seen, Some(url), refusal)
+}
+
+/// [`dead`] for a visitor who is known already. `url` is the invitation page, where a link led here.
+pub(super) fn dead_page(
+    visit: &Visit,
+    seen: &Seen,
+    url: Option<String>,
+    refusal: Refusal,
+) -> Result<HttpResponse, Problem> {
+    let explained = problem::explain(&refusal.clone().into(), Some(seen.now));
+    if let (Refusal::WrongAccount { invited, .. }, Some(url)) = (&refusal, &url) {
+        let cx = visit.frame(seen, "invitation/wrong_account", "Another address");
         return answer::html(
             explained.status,
             &WrongAccount {
                 cx: &cx,
-                url,
-                sent_to: invited,
+                url: url.clone(),
+                sent_to: invited.clone(),
             },
         );
     }
     let (icon, way_on) = match refusal {
         Refusal::LinkExpired(_) => (
             "hourglass",
-            Some(WayOn::post(
-                "Ask for a new invitation",
-                format!("{url}/ask-again"),
-            )),
+            url.map(|url| WayOn::post("Ask for a new invitation", format!("{url}/ask-again"))),
         ),
         Refusal::LinkRejected => ("circle-x", None),
         Refusal::LinkUsed if seen.session.is_some() => {
@@ -130,7 +137,7 @@ async fn dead(visit: &Visit, token: &str, refusal: Refusal) -> Result<HttpRespon
         Refusal::AskedAlready(_) => ("clock", None),
         _ => ("ban", None),
     };
-    let cx = visit.frame(&seen, "invitation/dead", "Invitation");
+    let cx = visit.frame(seen, "invitation/dead", "Invitation");
     let page = Dead {
         cx: &cx,
         icon,

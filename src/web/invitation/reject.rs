@@ -2,15 +2,19 @@
 
 use super::{Looked, look, named, or_dead};
 use crate::{
-    actions::{self, invitees::Told},
+    actions::{
+        self,
+        invitees::{Rejected, Told},
+    },
     domain::invitation::Welcome,
+    store::deliveries::About,
     web::{
         answer,
         form::{Button, Post},
         page::{Banner, Cx},
         problem::Problem,
         urls,
-        visit::Visit,
+        visit::{Seen, Visit},
     },
 };
 use actix_web::{HttpResponse, web::Path};
@@ -21,8 +25,27 @@ use askama::Template;
 struct Reject<'a> {
     cx: &'a Cx,
     url: String,
+    back: String,
     organization: String,
     invited_by: String,
+}
+
+/// Asks once more. `url` is the invitation's, `back` the page to return to.
+pub(in crate::web) fn page(
+    visit: &Visit,
+    seen: &Seen,
+    url: String,
+    back: String,
+    about: About,
+) -> Result<HttpResponse, Problem> {
+    let cx = visit.frame(seen, "invitation/reject", "Reject invitation");
+    answer::ok(&Reject {
+        cx: &cx,
+        url,
+        back,
+        organization: about.organization,
+        invited_by: about.inviter,
+    })
 }
 
 /// `GET /accept-invitation/{token}/reject`
@@ -43,14 +66,8 @@ async fn confirm(visit: &Visit, token: &str) -> Result<HttpResponse, Problem> {
         // Signed out, or in already: the invitation page says what to do.
         return Ok(visit.see_other(urls::accept_invitation(token)));
     }
-    let cx = visit.frame(&seen, "invitation/reject", "Reject invitation");
     let url = urls::accept_invitation(token);
-    answer::ok(&Reject {
-        cx: &cx,
-        url,
-        organization: about.organization,
-        invited_by: about.inviter,
-    })
+    page(visit, &seen, url.clone(), url, about)
 }
 
 /// `POST /accept-invitation/{token}/reject`
@@ -67,14 +84,18 @@ async fn try_reject(post: &Post<Button>, token: &str) -> Result<HttpResponse, Pr
     let rejected = post
         .act(move |run, actor| actions::invitees::reject(run, actor, link))
         .await?;
+    Ok(rejected_page(&post.visit, rejected))
+}
+
+/// Back to one's own organizations, with a word on who was told.
+pub(in crate::web) fn rejected_page(visit: &Visit, rejected: Rejected) -> HttpResponse {
     let told = match rejected.told {
         Told::Inviter(name) => format!(" {name} has been told."),
         Told::Owners => " Its owners have been told.".to_owned(),
-        Told::Nobody => String::new(),
     };
     let line = format!(
         "You rejected the invitation to {}.{told}",
         rejected.organization
     );
-    Ok(post.visit.see_other_saying("/", &Banner::done(line)))
+    visit.see_other_saying("/", &Banner::done(line))
 }

@@ -2,9 +2,12 @@
 
 use super::{Looked, look, named, or_dead};
 use crate::{
-    domain::{invitation::Welcome, role::Role},
+    actions::{Failure, Rules},
+    domain::{consent::LegalDocument, invitation::Welcome, refusal::Refusal, role::Role},
+    store::{self, Conn},
     web::{
         answer,
+        legal::ConsentBox,
         page::{Cx, When},
         problem::Problem,
         urls,
@@ -13,6 +16,7 @@ use crate::{
 };
 use actix_web::{HttpResponse, http::StatusCode, web::Path};
 use askama::Template;
+use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "invitation/show.html")]
@@ -24,6 +28,7 @@ struct Show<'a> {
     name_error: Option<String>,
     password_error: Option<String>,
     problem: Option<String>,
+    agreement: ConsentBox,
 }
 
 /// What the page says of the invitation.
@@ -43,12 +48,13 @@ struct Already {
     url: String,
 }
 
-/// The sign-up half of the page, as it was sent.
+/// The form of the page, as it was sent.
 #[derive(Default)]
-pub(super) struct SignUpHalf {
+pub(super) struct Sent {
     pub(super) name: String,
     pub(super) name_error: Option<String>,
     pub(super) password_error: Option<String>,
+    pub(super) consent_error: Option<String>,
     pub(super) problem: Option<String>,
 }
 
@@ -57,20 +63,25 @@ pub(in crate::web) async fn show(
     visit: Visit,
     token: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = page(&visit, &token, StatusCode::OK, SignUpHalf::default()).await;
+    let answer = page(&visit, &token, StatusCode::OK, Sent::default()).await;
     or_dead(&visit, &token, answer).await
 }
 
-/// The page, with the sign-up half as it was sent.
+/// The page, with the form as it was sent.
 pub(super) async fn page(
     visit: &Visit,
     token: &str,
     status: StatusCode,
-    half: SignUpHalf,
+    sent: Sent,
 ) -> Result<HttpResponse, Problem> {
     let named = named(&visit.app, token)?;
-    let (seen, Looked { about, welcome }) = visit
-        .anyone(None, move |conn, seen| look(conn, seen, named))
+    let means = Arc::clone(&visit.app.means);
+    let (seen, (Looked { about, welcome }, to_accept)) = visit
+        .anyone(None, move |conn, seen| {
+            let looked = look(conn, seen, named)?;
+            let to_accept = before_joining(conn, seen, &looked, &means.rules)?;
+            Ok((looked, to_accept))
+        })
         .await?;
     let already = match welcome? {
         Welcome::AlreadyIn => already(&seen, &about),
@@ -91,20 +102,52 @@ pub(super) async fn page(
                 organization: about.organization,
                 role: it.role.role(),
                 invited_by: about.inviter,
-                invited_by_email: about.inviter_email.shown().to_owned(),
+                invited_by_email: about
+                    .inviter_email
+                    .reachable()
+                    .unwrap_or_default()
+                    .to_owned(),
                 email: it.email.shown().to_owned(),
                 expires: When::new(it.expires_at, seen.now),
             },
             already,
-            name: half.name,
-            name_error: half.name_error,
-            password_error: half.password_error,
-            problem: half.problem,
+            name: sent.name,
+            name_error: sent.name_error,
+            password_error: sent.password_error,
+            problem: sent.problem,
+            agreement: ConsentBox::new(&to_accept).with(sent.consent_error),
         },
     )
 }
 
-fn already(seen: &Seen, about: &crate::store::deliveries::About) -> Option<Already> {
+/// Whether there is a seat for whoever could join, and what they have to accept with it.
+fn before_joining(
+    conn: &mut Conn,
+    seen: &Seen,
+    looked: &Looked,
+    rules: &Rules,
+) -> Result<Vec<LegalDocument>, Failure> {
+    if !matches!(looked.welcome, Ok(Welcome::Invitee | Welcome::SignedOut)) {
+        return Ok(Vec::new());
+    }
+    if rules.seats.is_some() {
+        let id = looked.about.invitation.organization;
+        let found = store::organizations::find(conn, id)?.ok_or(Failure::NotFound)?;
+        if !rules.has_seat(found.member_count) {
+            return Err(Refusal::OrganizationFull(found.name).into());
+        }
+    }
+    match &seen.session {
+        Some(session) => Ok(store::consents::missing(
+            conn,
+            session.account.id,
+            &rules.legal,
+        )?),
+        None => Ok(rules.legal.clone()),
+    }
+}
+
+fn already(seen: &Seen, about: &store::deliveries::About) -> Option<Already> {
     let place = seen
         .places
         .iter()

@@ -3,14 +3,15 @@
 use super::{
     accept::welcome,
     named, or_dead,
-    show::{self, SignUpHalf},
+    show::{self, Sent},
 };
 use crate::{
     actions::{self, Failure},
-    domain::{refusal::Refusal, text::PersonName},
+    domain::{consent::Consent, refusal::Refusal, text::PersonName},
     web::{
-        account::sign_up::new_hash,
         form::{FormToken, Post, refused},
+        legal::UNTICKED,
+        password::new_hash,
         problem::{self, Problem},
         urls,
     },
@@ -27,6 +28,8 @@ pub(in crate::web) struct Fields {
     _csrf: FormToken,
     name: String,
     password: SecretString,
+    #[serde(default)]
+    consent: String,
 }
 
 /// `POST /accept-invitation/{token}/sign-up`
@@ -59,12 +62,12 @@ async fn try_return(post: &Post<Fields>, token: &str) -> Result<HttpResponse, Pr
         .password_hash
         .unwrap_or_else(|| hasher.dummy().to_owned());
     let right = hasher
-        .verify_bounded(post.form.password.clone(), hash)
+        .verify_bounded(post.form.password.clone(), hash.clone())
         .await?;
     let account = attempt.account.filter(|_| right).ok_or(Refusal::LinkUsed)?;
     let joined = post
         .act_as_anyone(move |run, _, client| {
-            actions::invitees::finish_return(run, client, link, account)
+            actions::invitees::finish_return(run, client, link, account, &hash)
         })
         .await?;
     Ok(welcome(&post.visit, &joined))
@@ -90,34 +93,45 @@ async fn try_sign_up(post: &Post<Fields>, token: &str) -> Result<HttpResponse, P
         .hasher
         .strength_bounded(post.form.password.clone(), about)
         .await?;
+    let consent = Consent::given(&post.form.consent);
+    let consented = consent.covers(&post.visit.app.means.rules.legal);
     let name = match (name, strength) {
-        (Ok(name), Ok(())) => name,
+        (Ok(name), Ok(())) if consented => name,
         (name, strength) => {
-            let half = SignUpHalf {
+            let sent = Sent {
                 name: post.form.name.clone(),
                 name_error: name.err().map(|fault| fault.to_string()),
                 password_error: strength.err().map(|weak| weak.to_string()),
+                consent_error: (!consented).then(|| UNTICKED.to_owned()),
                 problem: None,
             };
-            return show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, half).await;
+            return show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, sent).await;
         }
     };
     let hash = new_hash(&post.visit, post.form.password.clone()).await?;
     let joined = post
         .act_as_anyone(move |run, _, client| {
-            actions::invitees::sign_up_and_join(run, client, link, &name, &hash)
+            actions::invitees::sign_up_and_join(run, client, link, &name, &hash, &consent)
         })
         .await;
     match refused(joined)? {
         Ok(joined) => Ok(welcome(&post.visit, &joined)),
         Err(refusal @ Refusal::CannotSignUp) => {
             let explained = problem::explain(&refusal.into(), None);
-            let half = SignUpHalf {
+            let sent = Sent {
                 name: post.form.name.clone(),
                 problem: Some(explained.advice),
-                ..SignUpHalf::default()
+                ..Sent::default()
             };
-            show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, half).await
+            show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, sent).await
+        }
+        Err(Refusal::ConsentMissing) => {
+            let sent = Sent {
+                name: post.form.name.clone(),
+                consent_error: Some(UNTICKED.to_owned()),
+                ..Sent::default()
+            };
+            show::page(&post.visit, token, StatusCode::UNPROCESSABLE_ENTITY, sent).await
         }
         Err(refusal) => Err(refusal.into()),
     }

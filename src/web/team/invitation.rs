@@ -4,6 +4,7 @@ use super::invitations::InvitationRow;
 use crate::{
     actions::{self, Failure},
     domain::{
+        delivery::LetterKind,
         ids::InvitationId,
         invitation::{Invitation as Facts, Standing},
         policy::Permission,
@@ -133,7 +134,9 @@ pub(in crate::web) async fn show(
             .into_iter()
             .enumerate()
             .map(|(index, letter)| DeliveryLine {
-                what: if index == first {
+                what: if letter.kind == LetterKind::Reminder {
+                    "Reminder"
+                } else if index == first {
                     "Invitation"
                 } else {
                     "Resent"
@@ -161,7 +164,7 @@ fn details(
     };
     let letters = store::deliveries::of_invitation(conn, organization, id, LETTERS)?;
     let inviter_email = inviter
-        .map(|inviter| inviter.email.shown().to_owned())
+        .and_then(|inviter| inviter.email.reachable().map(str::to_owned))
         .unwrap_or_default();
     Ok(Details {
         row,

@@ -88,10 +88,13 @@ impl InvitationActions {
         let ended = !live && it.standing(member.now) != Standing::Accepted;
         Self {
             copy_link: live && member.may(Permission::CopyInvitationLink),
-            resend: may_resend && until.is_none(),
+            resend: may_resend && until.is_none() && !member.must_confirm,
             resend_wait: until
-                .filter(|_| may_resend)
-                .map(|until| format!("You can resend in {}", page::wait(until, member.now))),
+                .map(|until| format!("You can resend in {}", page::wait(until, member.now)))
+                .or(member
+                    .must_confirm
+                    .then(|| "Confirm your own address first".to_owned()))
+                .filter(|_| may_resend),
             change_role: live && member.may(Permission::ChangeInvitationRole),
             revoke: live && member.may(Permission::RevokeInvitation),
             again_url: (ended && member.may(Permission::InviteMember))
@@ -209,7 +212,12 @@ pub(in crate::web) async fn list(
     let limits = visit.app.means.rules.mail;
     answer::ok(&Invitations {
         cx: &cx,
-        team: TeamHead::new(if history { "history" } else { "pending" }, member, head),
+        team: TeamHead::new(
+            if history { "history" } else { "pending" },
+            member,
+            head,
+            &visit.app.means.rules,
+        ),
         history,
         states: states(shelf),
         filtered: search.is_some() || !matches!(shelf, Shelf::Pending | Shelf::All),

@@ -3,7 +3,7 @@
 use crate::{
     actions::{
         self,
-        invitations::{Invite, Invited, Outcome},
+        invitations::{Entry, Invite, Invited, Outcome},
     },
     domain::{
         email,
@@ -17,11 +17,11 @@ use crate::{
     web::{
         answer,
         app::App,
-        form::{FormToken, Post},
+        form::{FormToken, Post, refused},
         page::{self, Banner, Cx, RoleChoice},
         problem::{self, Problem},
         urls,
-        visit::Visit,
+        visit::{Seen, Visit},
     },
 };
 use actix_web::{
@@ -161,15 +161,21 @@ pub(in crate::web) async fn invite(
         .await;
     };
     let wanted = Invite {
-        entries,
-        role,
+        entries: entries
+            .into_iter()
+            .map(|email| Entry { email, role })
+            .collect(),
         note: note.clone(),
         link_only: form.link_only.is_some(),
     };
     let slug = org.clone();
     let results = post
         .act(move |run, actor| actions::invitations::invite(run, actor, &slug, &wanted))
-        .await?;
+        .await;
+    let results = match refused(results)? {
+        Ok(results) => results,
+        Err(refusal) => return all_refused(&post, &org, refusal).await,
+    };
     let now = post.visit.app.now();
     let invited = results
         .iter()
@@ -180,12 +186,12 @@ pub(in crate::web) async fn invite(
         .filter(|one| !matches!(one.outcome, Outcome::Invited(_)))
         .collect();
     if left.is_empty() {
-        return Ok(sent(&post, &org, role, invited));
+        return sent(&post, &org, role, invited).await;
     }
     let faults = Faults {
         emails: left
             .iter()
-            .map(|one| EntryFault::new(one, &org, role, now))
+            .map(|one| EntryFault::new(one, &org, now))
             .collect(),
         ..Faults::default()
     };
@@ -207,19 +213,63 @@ pub(in crate::web) async fn invite(
     .await
 }
 
+/// Nobody was invited, whoever was on the list: the form again, with everything that was in it.
+async fn all_refused(
+    post: &Post<Fields>,
+    slug: &str,
+    refusal: Refusal,
+) -> Result<HttpResponse, Problem> {
+    let explained = problem::explain(&refusal.clone().into(), Some(post.visit.app.now()));
+    let faults = Faults {
+        emails: vec![EntryFault::of(explained.advice)],
+        ..Faults::default()
+    };
+    again(
+        post,
+        slug,
+        Again {
+            faults,
+            emails: post.form.emails.clone(),
+            invited: 0,
+            limit: Some(refusal),
+        },
+    )
+    .await
+}
+
 /// Everybody was invited: back to where the form was, or to an empty form for the next one.
-fn sent(post: &Post<Fields>, slug: &str, role: InvitableRole, invited: usize) -> HttpResponse {
-    let banner = Banner::done(invited_line(invited));
+async fn sent(
+    post: &Post<Fields>,
+    slug: &str,
+    role: InvitableRole,
+    invited: usize,
+) -> Result<HttpResponse, Problem> {
+    let mut banner = Banner::done(invited_line(invited));
+    if post.visit.app.means.rules.seats.is_some() {
+        let (seen, ()) = post.visit.member(slug, |_, _| Ok(())).await?;
+        banner = or_full(banner, &seen, &post.visit.app);
+    }
     let (dialog, another) = (post.form.from == "dialog", post.form.then == "another");
     let url = match (another, dialog) {
         (true, true) => format!("{}?invite={}", urls::team(slug), role.as_str()),
         (true, false) => format!("{}?role={}", urls::invite(slug), role.as_str()),
         (false, _) => urls::invitations(slug),
     };
-    post.visit.see_other_saying(url, &banner)
+    Ok(post.visit.see_other_saying(url, &banner))
 }
 
-fn invited_line(invited: usize) -> String {
+/// Says so where the organization is full: the invitations wait for a seat (R-ACC-7).
+fn or_full(banner: Banner, seen: &Seen, app: &App) -> Banner {
+    match seen.place() {
+        Some(place) if !app.means.rules.has_seat(place.member_count) => banner.but(format!(
+            "{} is full: they can't join until a seat is free.",
+            place.name
+        )),
+        _ => banner,
+    }
+}
+
+pub(super) fn invited_line(invited: usize) -> String {
     if invited == 1 {
         "Invited 1 person.".to_owned()
     } else {
@@ -237,7 +287,7 @@ pub(super) struct EntryFault {
 }
 
 impl EntryFault {
-    fn of(text: impl Into<String>) -> Self {
+    pub(super) fn of(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
             resend: None,
@@ -246,8 +296,8 @@ impl EntryFault {
     }
 
     /// Why one entry was not invited, in a line.
-    fn new(one: &Invited, slug: &str, role: InvitableRole, now: Timestamp) -> Self {
-        let who = &one.entry;
+    pub(super) fn new(one: &Invited, slug: &str, now: Timestamp) -> Self {
+        let (who, role) = (&one.entry, one.role);
         match &one.outcome {
             Outcome::Invited(_) => Self::of(format!("{who} is invited")),
             Outcome::AlreadyMember(name) => Self::of(format!("{who} is already a member ({name})")),
@@ -310,7 +360,8 @@ async fn again(post: &Post<Fields>, slug: &str, again: Again) -> Result<HttpResp
         .member(slug, |_, member| member.check(Permission::InviteMember))
         .await?;
     let mut cx = post.visit.frame(&seen, "team/invite", "Invite Member");
-    cx.banner = (invited > 0).then(|| Banner::done(invited_line(invited)));
+    cx.banner =
+        (invited > 0).then(|| or_full(Banner::done(invited_line(invited)), &seen, &post.visit.app));
     let explained = limit.map(|refusal| problem::explain(&refusal.into(), Some(seen.now)));
     let form = InviteForm {
         emails,

@@ -1,13 +1,15 @@
 //! Team settings: members, invitations, roles.
 
+pub(super) mod import;
 pub(super) mod invitation;
 pub(super) mod invitations;
 pub(super) mod invite;
+pub(super) mod member;
 pub(super) mod members;
 pub(super) mod roles;
 
 use crate::{
-    actions::Failure,
+    actions::{Failure, Rules},
     domain::{policy::Permission, role::Role},
     store::{self, Conn, invitations::Shelf},
     web::{page, visit::Member},
@@ -18,6 +20,8 @@ struct TeamHead {
     tab: &'static str,
     members: String,
     members_plural: bool,
+    /// "12 of 15 seats", for whoever may invite.
+    seats: Option<String>,
     pending: Option<Pending>,
     can_invite: bool,
     invite_url: String,
@@ -68,16 +72,21 @@ fn head_facts(conn: &mut Conn, member: Member<'_>) -> Result<HeadFacts, Failure>
 }
 
 impl TeamHead {
-    fn new(tab: &'static str, member: Member<'_>, facts: HeadFacts) -> Self {
+    fn new(tab: &'static str, member: Member<'_>, facts: HeadFacts, rules: &Rules) -> Self {
+        let can_invite = member.may(Permission::InviteMember);
+        let members = page::thousands(i64::from(member.place.member_count));
+        let seats = rules.seats.filter(|_| can_invite);
         Self {
+            seats: seats
+                .map(|seats| format!("{members} of {} seats", page::thousands(i64::from(seats)))),
             tab,
-            members: page::thousands(i64::from(member.place.member_count)),
+            members,
             members_plural: member.place.member_count != 1,
             pending: facts.pending.map(|count| Pending {
                 count: page::up_to_limit(count),
                 plural: count != 1,
             }),
-            can_invite: member.may(Permission::InviteMember),
+            can_invite,
             invite_url: super::urls::invite(&member.place.slug),
             ask: facts.ask,
         }

@@ -119,8 +119,13 @@ impl Process {
         }
     }
 
-    /// The path of the link in a letter to this address, as soon as it has arrived.
+    /// The path of the invitation link in a letter to this address, as soon as it has arrived.
     pub fn link_for(&self, email: &str) -> String {
+        self.path_for(email, super::team::INVITATION)
+    }
+
+    /// The link that begins with `path`, in a letter to this address, as soon as it has arrived.
+    pub fn path_for(&self, email: &str, path: &str) -> String {
         self.patiently(&format!("a letter to {email}"), || {
             let files = std::fs::read_dir(&self.letters).ok()?;
             files.flatten().find_map(|file| {
@@ -130,8 +135,8 @@ impl Process {
                 let to = text.lines().find(|line| line.starts_with("To:"))?;
                 // Quoted-printable, as far as a link needs it.
                 let plain = text.replace("=\r\n", "").replace("=3D", "=");
-                let has_link = to.contains(email) && plain.contains("/accept-invitation/");
-                has_link.then(|| super::team::link_in(&plain))
+                let has_link = to.contains(email) && plain.contains(path);
+                has_link.then(|| super::team::path_in(&plain, path))
             })
         })
     }

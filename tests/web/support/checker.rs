@@ -41,6 +41,19 @@ pub const VIOLATIONS: &[(&str, &str)] = &[
          WHERE e.organization_id = m.organization_id AND e.account_id = m.account_id AND e.verb IN ('found', 'accept'))",
     ),
     (
+        "I4: a role that no event gave",
+        "SELECT count(*) AS count FROM memberships m WHERE NOT EXISTS (SELECT 1 FROM audit_events e \
+         WHERE e.organization_id = m.organization_id AND (\
+         (e.account_id = m.account_id AND e.verb IN ('found', 'accept') AND e.after = m.role) OR \
+         (e.subject_id = m.account_id AND e.verb IN ('change_role', 'transfer_ownership') AND e.after = m.role)))",
+    ),
+    (
+        "R-ROLE-5: members came and went otherwise than the events say",
+        "SELECT count(*) AS count FROM organizations o WHERE o.deleted_at IS NULL AND o.member_count <> \
+         (SELECT count(*) FROM audit_events e WHERE e.organization_id = o.id AND e.verb IN ('found', 'accept')) - \
+         (SELECT count(*) FROM audit_events e WHERE e.organization_id = o.id AND e.verb IN ('remove', 'leave'))",
+    ),
+    (
         "I4: an organization that was not founded exactly once",
         "SELECT count(*) AS count FROM organizations o WHERE 1 <> (SELECT count(*) FROM audit_events e \
          WHERE e.organization_id = o.id AND e.verb = 'found' AND e.after = 'owner')",
@@ -98,6 +111,19 @@ pub const VIOLATIONS: &[(&str, &str)] = &[
          (SELECT count(*) FROM memberships m WHERE m.organization_id = o.id)",
     ),
     (
+        "R-ORG-3: a deleted organization with members or pending invitations",
+        "SELECT count(*) AS count FROM organizations o WHERE EXISTS (SELECT 1 FROM audit_events e \
+         WHERE e.organization_id = o.id AND e.verb = 'delete_organization') AND (o.deleted_at IS NULL OR \
+         EXISTS (SELECT 1 FROM memberships m WHERE m.organization_id = o.id) OR \
+         EXISTS (SELECT 1 FROM invitations i WHERE i.organization_id = o.id AND i.state = 'pending'))",
+    ),
+    (
+        "R-ORG-4: a deleted account that is still somebody, or somewhere",
+        "SELECT count(*) AS count FROM accounts a WHERE a.deleted_at IS NOT NULL AND (a.email_key NOT LIKE 'deleted:%' \
+         OR a.password_hash <> '!' OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_id = a.id) \
+         OR EXISTS (SELECT 1 FROM memberships m WHERE m.account_id = a.id))",
+    ),
+    (
         "a member who cannot be found by a word",
         "SELECT count(*) AS count FROM memberships m WHERE NOT EXISTS (SELECT 1 FROM membership_words w \
          WHERE w.organization_id = m.organization_id AND w.account_id = m.account_id)",
@@ -140,5 +166,18 @@ pub fn violated(conn: &mut Conn) -> Result<Vec<&'static str>, Error> {
 
 /// Runs every check.
 pub fn check(db: &Db) {
-    assert_eq!(facts::ask(db, violated), Vec::<&str>::new());
+    check_but(db, &[]);
+}
+
+/// What does not hold where a test changed members by hand.
+pub const BY_EVENTS: [&str; 2] = [
+    "I4: a role that no event gave",
+    "R-ROLE-5: members came and went otherwise than the events say",
+];
+
+/// Runs every check but these.
+pub fn check_but(db: &Db, without: &[&str]) {
+    let mut found = facts::ask(db, violated);
+    found.retain(|what| !without.contains(what));
+    assert_eq!(found, Vec::<&str>::new());
 }

@@ -2,6 +2,7 @@
 
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 use roster::store::{Db, Options, Target};
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Declares each test once for both databases. The body gets a `Kind`.
@@ -31,6 +32,8 @@ pub struct TestDatabase {
     pub target: Target,
     _folder: Option<tempfile::TempDir>,
     schema: Option<(String, String)>,
+    /// A test changed members by hand: then no event says how they came and went.
+    pub by_hand: AtomicBool,
 }
 
 /// The PostgreSQL of this run. A missing one fails the test: a silent skip would hide half of them.
@@ -53,6 +56,7 @@ impl TestDatabase {
                     target,
                     _folder: Some(folder),
                     schema: None,
+                    by_hand: AtomicBool::new(false),
                 }
             }
             Kind::Postgres => {
@@ -72,6 +76,7 @@ impl TestDatabase {
                     target: Target::Postgres(url),
                     _folder: None,
                     schema: Some((base, schema)),
+                    by_hand: AtomicBool::new(false),
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 pub mod binary;
 pub mod checker;
+pub mod consenting;
 pub mod database;
 pub mod facts;
 pub mod mailing;
@@ -12,5 +13,6 @@ pub mod process;
 pub mod race;
 pub mod routes;
 pub mod rows;
+pub mod seeds;
 pub mod smtp;
 pub mod team;

@@ -92,6 +92,64 @@ impl Person {
         headers: &[(&str, &str)],
         form: Option<&str>,
     ) -> Answer<'_> {
+        self.send(
+            method,
+            path,
+            headers,
+            form.map(|form| form.as_bytes().to_vec()),
+        )
+    }
+
+    /// A POST of a form with a file, as browsers send it. Without a token unless it is among the fields.
+    pub fn upload(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        file: (&str, &str, &[u8]),
+    ) -> Answer<'_> {
+        self.upload_with(path, &[], fields, file)
+    }
+
+    /// The same with headers of one's own.
+    pub fn upload_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        fields: &[(&str, &str)],
+        file: (&str, &str, &[u8]),
+    ) -> Answer<'_> {
+        const MARK: &str = "----a-line-between-parts";
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            body.extend_from_slice(
+                format!(
+                    "--{MARK}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+                )
+                .as_bytes(),
+            );
+        }
+        let (name, file_name, bytes) = file;
+        body.extend_from_slice(
+            format!(
+                "--{MARK}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file_name}\"\r\n\
+                 Content-Type: application/octet-stream\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(format!("\r\n--{MARK}--\r\n").as_bytes());
+        let kind = format!("multipart/form-data; boundary={MARK}");
+        let headers = [headers, &[("content-type", kind.as_str())]].concat();
+        self.send("POST", path, &headers, Some(body))
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: Option<Vec<u8>>,
+    ) -> Answer<'_> {
         let url = format!("http://{}{path}", self.address);
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("a method"))
@@ -113,8 +171,7 @@ impl Person {
                 } else {
                     request.header("content-type", "application/x-www-form-urlencoded")
                 };
-                self.agent
-                    .run(request.body(form.to_owned()).expect("a request"))
+                self.agent.run(request.body(form).expect("a request"))
             }
             None => self.agent.run(request.body(()).expect("a request")),
         };
@@ -297,6 +354,11 @@ impl Person {
         )
     }
 
+    /// Presses the one button behind the link from a letter.
+    pub fn confirm_address(&self, link: &str) {
+        self.get(link).submit(link, &[]).expect(303);
+    }
+
     pub fn accept(&self, link: &str) -> Answer<'_> {
         self.get(link).submit(&format!("{link}/accept"), &[])
     }
@@ -343,6 +405,16 @@ impl<'a> Answer<'a> {
             self.text().contains(text),
             "does not show {text:?}:\n{}",
             self.text()
+        );
+        self
+    }
+
+    /// Fails unless the page's source has this: an address, an attribute.
+    pub fn shows_markup(&self, markup: &str) -> &Self {
+        assert!(
+            self.body.contains(markup),
+            "has no {markup:?}:\n{}",
+            self.body
         );
         self
     }

@@ -6,6 +6,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use roster::store::{Error, Target};
+use std::sync::atomic::Ordering;
 
 #[derive(QueryableByName)]
 struct Number {
@@ -19,7 +20,7 @@ struct Line {
     value: String,
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 14] = [
     "accounts",
     "organizations",
     "memberships",
@@ -29,6 +30,11 @@ const TABLES: [&str; 9] = [
     "deliveries",
     "audit_events",
     "quotas",
+    "avatars",
+    "proofs",
+    "notifications",
+    "muted_letters",
+    "consents",
 ];
 
 /// What looking may change: the columns of *last active*.
@@ -42,6 +48,9 @@ impl Team {
     /// Runs a statement that no page of ours would.
     pub fn sql(&self, statement: &str) {
         let statement = statement.to_owned();
+        if statement.contains("memberships") {
+            self.database.by_hand.store(true, Ordering::Relaxed);
+        }
         let done = block_on(
             self.db
                 .write(move |conn| Ok::<_, Error>(sql_query(&statement).execute(conn)?)),
@@ -72,6 +81,39 @@ impl Team {
     /// How many rows there are: `invitations WHERE state = 'pending'`.
     pub fn count(&self, rows: &str) -> i64 {
         self.number(&format!("SELECT count(*) AS value FROM {rows}"))
+    }
+
+    /// The id of the account with this address, as addresses of pages spell it.
+    pub fn account_id(&self, email: &str) -> String {
+        let id = if self.on_postgres() {
+            "id::text"
+        } else {
+            "lower(hex(id))"
+        };
+        let lines = self.lines(format!(
+            "SELECT {id} AS value FROM accounts WHERE email_key = '{email}'"
+        ));
+        let id = lines
+            .first()
+            .unwrap_or_else(|| panic!("no account {email}"));
+        id.parse::<uuid::Uuid>().expect("an id").to_string()
+    }
+
+    /// The id of the newest session of this address.
+    pub fn session_id(&self, email: &str) -> String {
+        let id = if self.on_postgres() {
+            "s.id::text"
+        } else {
+            "lower(hex(s.id))"
+        };
+        let lines = self.lines(format!(
+            "SELECT {id} AS value FROM sessions s JOIN accounts a ON a.id = s.account_id \
+             WHERE a.email_key = '{email}' ORDER BY s.created_at DESC LIMIT 1"
+        ));
+        let id = lines
+            .first()
+            .unwrap_or_else(|| panic!("{email} is not signed in"));
+        id.parse::<uuid::Uuid>().expect("an id").to_string()
     }
 
     fn lines(&self, query: String) -> Vec<String> {

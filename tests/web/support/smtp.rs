@@ -244,6 +244,14 @@ impl SmtpServer {
         self.state().commands.clone()
     }
 
+    /// Forgets every letter and command so far.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        state.received.clear();
+        state.offered.clear();
+        state.commands.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state()
     }
