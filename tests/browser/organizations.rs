@@ -183,7 +183,7 @@ fn a_deleted_organization_and_its_links_are_gone() {
     olivia.fill("Password", PASSWORD);
     olivia.press("Delete organization");
     olivia.at("/");
-    olivia.see("Acme is deleted. Its members have been told.");
+    olivia.see("Acme is deleted. Whoever else was in it has been told.");
     olivia.see("You're not in any organization.");
     olivia.sound();
 
