@@ -10,7 +10,7 @@ use crate::{
         ids::AccountId,
         notification::{Notification, NotificationKind},
         proof::ProofPurpose,
-        quota::{Quota, SIGN_IN_ANYWHERE, SIGN_IN_CLIENT, SIGN_IN_HERE, SIGN_UP_CLIENT},
+        quota::{SIGN_IN_ANYWHERE, SIGN_IN_CLIENT, SIGN_IN_HERE, SIGN_UP_CLIENT},
         refusal::Refusal,
         text::{OrganizationName, PersonName},
     },
@@ -26,7 +26,7 @@ pub fn begin_sign_up(run: &mut Run<'_>, client: &Client) -> Result<(), Failure> 
     if !run.means.rules.open_sign_up && store::accounts::any(run.db)? {
         return Err(Refusal::SignUpClosed.into());
     }
-    count(run, SIGN_UP_CLIENT, &client.network())
+    run.count(SIGN_UP_CLIENT, &client.network())
 }
 
 /// What signing up made.
@@ -104,9 +104,9 @@ pub fn begin_sign_in(
     client: &Client,
     email: &EmailAddress,
 ) -> Result<Attempt, Failure> {
-    count(run, SIGN_IN_CLIENT, &client.network())?;
-    count(run, SIGN_IN_HERE, &here(client, email))?;
-    count(run, SIGN_IN_ANYWHERE, email.key())?;
+    run.count(SIGN_IN_CLIENT, &client.network())?;
+    run.count(SIGN_IN_HERE, &here(client, email))?;
+    run.count(SIGN_IN_ANYWHERE, email.key())?;
     let found = store::accounts::credentials(run.db, email)?;
     let (account, password_hash) = found.unzip();
     Ok(Attempt {
@@ -160,8 +160,8 @@ pub fn sign_in(
 /// [`Refusal::TooManyAttempts`].
 pub fn begin_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<String, Failure> {
     let email = &actor.account().email;
-    count(run, SIGN_IN_HERE, &here(&actor.client, email))?;
-    count(run, SIGN_IN_ANYWHERE, email.key())?;
+    run.count(SIGN_IN_HERE, &here(&actor.client, email))?;
+    run.count(SIGN_IN_ANYWHERE, email.key())?;
     let (_, hash) = store::accounts::credentials(run.db, email)?.ok_or(Failure::SignedOut)?;
     Ok(hash)
 }
@@ -187,10 +187,4 @@ pub fn sign_out(run: &mut Run<'_>, actor: &Actor) -> Result<(), Failure> {
 
 fn here(client: &Client, email: &EmailAddress) -> String {
     format!("{} {}", client.network(), email.key())
-}
-
-/// Uses one of a quota.
-pub(super) fn count(run: &mut Run<'_>, quota: Quota, subject: &str) -> Result<(), Failure> {
-    store::quotas::take(run.db, quota, subject, run.now)?
-        .map_err(|until| Refusal::TooManyAttempts(until).into())
 }

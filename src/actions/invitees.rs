@@ -144,7 +144,7 @@ pub fn begin_sign_up(
     let (organization, invitation) = lock_and_find(run, link)?;
     invitation.welcome(None, run.now)?;
     check_seat(run, &organization)?;
-    accounts::count(run, SIGN_UP_CLIENT, &client.network())?;
+    run.count(SIGN_UP_CLIENT, &client.network())?;
     Ok(invitation.email)
 }
 

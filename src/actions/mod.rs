@@ -33,7 +33,7 @@ use crate::{
         organization::Organization,
         policy::{self, Denied, Permission},
         proof::{Proof, ProofPurpose},
-        quota::MailLimits,
+        quota::{MailLimits, Quota},
         refusal::Refusal,
         role::Role,
         session::GRACE,
@@ -300,6 +300,15 @@ impl<'a> Run<'a> {
                 why: "the account got another membership meanwhile".to_owned(),
             })
         }
+    }
+
+    /// Uses one of a quota.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyAttempts`] when none is left in this window.
+    fn count(&mut self, quota: Quota, subject: &str) -> Result<(), Failure> {
+        store::quotas::take(self.db, quota, subject, self.now)?
+            .map_err(|until| Refusal::TooManyAttempts(until).into())
     }
 
     fn uuid(&self) -> Uuid {

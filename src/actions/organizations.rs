@@ -1,6 +1,6 @@
 //! Organizations as a whole: found, change, delete.
 
-use super::{Actor, Client, Failure, Run, accounts};
+use super::{Actor, Client, Failure, Run};
 use crate::{
     domain::{
         account::Account,
@@ -65,7 +65,7 @@ pub fn create(
     actor: &Actor,
     name: &OrganizationName,
 ) -> Result<Organization, Failure> {
-    accounts::count(run, FOUND_PERSON, &actor.account().id.to_string())?;
+    run.count(FOUND_PERSON, &actor.account().id.to_string())?;
     let organization = found(run, &actor.client, actor.account(), name)?;
     if !store::sessions::set_organization(run.db, actor.session.id, organization.id)? {
         return Err(Failure::SignedOut);

@@ -2,7 +2,7 @@
 //!
 //! The link proves the mailbox, whoever is signed in. Every proof is used up by a guarded update: the row count decides.
 
-use super::{Actor, Client, Failure, Run, accounts::count};
+use super::{Actor, Client, Failure, Run};
 use crate::{
     domain::{
         account::Account,
@@ -58,8 +58,8 @@ fn ask_to_verify(
     if !run.means.rules.mail_ready {
         return Err(Refusal::NoMail.into());
     }
-    count(run, VERIFY_PERSON, &account.to_string())?;
-    count(run, VERIFY_ADDRESS, email.key())?;
+    run.count(VERIFY_PERSON, &account.to_string())?;
+    run.count(VERIFY_ADDRESS, email.key())?;
     let purpose = ProofPurpose::VerifyEmail;
     if let Some(last) = store::proofs::last_asked(run.db, account, purpose, email)? {
         let until = last.plus(PROOF_COOLDOWN);
@@ -165,10 +165,10 @@ pub fn forgot_password(
         return Err(Refusal::NoMail.into());
     }
     let network = client.network();
-    count(run, FORGOT_CLIENT, &network)?;
-    count(run, FORGOT_HERE, &format!("{network} {}", email.key()))?;
+    run.count(FORGOT_CLIENT, &network)?;
+    run.count(FORGOT_HERE, &format!("{network} {}", email.key()))?;
     // This one also makes two requests for one address wait for each other: only the newest link works.
-    count(run, FORGOT_ANYWHERE, email.key())?;
+    run.count(FORGOT_ANYWHERE, email.key())?;
     let purpose = ProofPurpose::ResetPassword;
     let known = store::accounts::credentials(run.db, email)?.map(|(account, _)| account);
     let account = known.unwrap_or(AccountId(Uuid::nil()));
