@@ -127,8 +127,8 @@ fn ownership_is_handed_over_and_the_former_owner_leaves() {
 fn without_javascript() {
     let roster = Roster::start();
     let olivia = olivia_of(&roster);
-    let mia = roster.joined(&olivia, MIA, "Mia Member", "Member");
-    drop(mia);
+    drop(roster.joined(&olivia, MIA, "Mia Member", "Member"));
+    let rex = roster.joined(&olivia, "rex@example.test", "Rex Ready", "Member");
     let plain = Browser::open_without_javascript();
     plain.visit(&roster.url("/sign-in"));
     plain.fill("Email", "olivia@example.test");
@@ -139,6 +139,11 @@ fn without_javascript() {
     plain.press("Continue");
     plain.press("Change role");
     plain.see("Mia Member is Viewer now.");
+    pick(&plain, &roster, "Rex Ready", "Remove from organization");
+    plain.press("Remove Rex Ready");
+    plain.see("Rex Ready is removed.");
+    rex.reload();
+    rex.see("Sign in");
     plain.visit(&roster.url("/orgs/acme/transfer-ownership"));
     plain.choose("Mia Member");
     plain.fill("Organization address", "acme");
@@ -148,5 +153,14 @@ fn without_javascript() {
     plain.visit(&roster.url("/orgs/acme/leave"));
     plain.press("Leave Organization");
     plain.see("You left Acme.");
+    plain.at("/orgs/olivia-owners-organization");
+    plain.press("Organization: Olivia Owner's organization Owner");
+    plain.press("Create organization");
+    plain.fill("Organization name", "Second Works");
+    plain.press("Create organization");
+    plain.at("/orgs/second-works");
+    plain.press("Organization: Second Works Owner");
+    plain.press("Olivia Owner's organization Owner");
+    plain.at("/orgs/olivia-owners-organization");
     assert_eq!(plain.console_errors(), [""; 0]);
 }
