@@ -817,7 +817,15 @@ struct Driver {
 }
 
 impl Driver {
+    /// It looks for a port that is free on IPv4 and then wants the same on IPv6, where somebody else may have it: then it
+    /// ends, and another one finds another port.
     fn start() -> Self {
+        (0..5)
+            .find_map(|_| Self::try_start())
+            .expect("chromedriver ended five times before it named its port")
+    }
+
+    fn try_start() -> Option<Self> {
         let mut child = Command::new("chromedriver")
             .args(["--port=0", "--log-level=SEVERE"])
             .stdin(Stdio::null())
@@ -831,7 +839,10 @@ impl Driver {
         let port: u16 = loop {
             let mut line = String::new();
             let length = output.read_line(&mut line).expect("chromedriver's words");
-            assert!(length > 0, "chromedriver ended before it named its port");
+            if length == 0 {
+                child.wait().expect("chromedriver has ended");
+                return None;
+            }
             let port = line
                 .trim()
                 .strip_suffix('.')
@@ -840,11 +851,11 @@ impl Driver {
                 break port.parse().expect("chromedriver's port");
             }
         };
-        Self {
+        Some(Self {
             child,
             address: format!("http://127.0.0.1:{port}"),
             _output: output,
-        }
+        })
     }
 }
 
