@@ -113,14 +113,12 @@ pub fn leave(run: &mut Run<'_>, actor: &Actor, organization: &str) -> Result<Lef
     // Two of them left at once must not each take the other for the one that is left.
     store::accounts::lock(run.db, by.account())?.ok_or(Failure::SignedOut)?;
     let owners = store::memberships::count_owners(run.db, by.organization.id)?;
-    membership::leave(by.role, owners)?;
-    let found = store::memberships::find(run.db, by.organization.id, by.account())?
-        .ok_or(Failure::NotFound)?;
-    end(run, &by.organization, &found, actor)?;
+    membership::leave(by.membership.role, owners)?;
+    end(run, &by.organization, &by.membership, actor)?;
     store::sessions::forget_organization(run.db, by.account(), by.organization.id)?;
     by.record(
         run,
-        &Event::on(Verb::Leave, actor.account()).was(found.role.as_str()),
+        &Event::on(Verb::Leave, actor.account()).was(by.membership.role.as_str()),
     )?;
     let other = store::memberships::first_other(run.db, by.account(), by.organization.id)?;
     let personal = other.is_none();
@@ -164,10 +162,8 @@ pub fn transfer_ownership(
     by.organization.confirmed_by(typed)?;
     let (account, found) = find(run, &by, whom)?;
     membership::transfer_ownership(by.account(), &found)?;
-    let mine = store::memberships::find(run.db, by.organization.id, by.account())?
-        .ok_or(Failure::NotFound)?;
     store::memberships::set_role(run.db, &found, Role::Owner)?;
-    store::memberships::set_role(run.db, &mine, Role::Admin)?;
+    store::memberships::set_role(run.db, &by.membership, Role::Admin)?;
     by.record(
         run,
         &Event::on(Verb::TransferOwnership, &account)

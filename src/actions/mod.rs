@@ -29,13 +29,13 @@ use crate::{
             AccountId, AuditEventId, DeliveryId, NotificationId, OrganizationId, ProofId, SessionId,
         },
         invitation::Invitation,
+        membership::Membership,
         notification::Notification,
         organization::Organization,
         policy::{self, Denied, Permission},
         proof::{Proof, ProofPurpose},
         quota::{MailLimits, Quota},
         refusal::Refusal,
-        role::Role,
         session::GRACE,
         slug,
         time::Timestamp,
@@ -214,13 +214,13 @@ impl store::Repeatable for Failure {
 pub(crate) struct Inside<'a> {
     actor: &'a Actor,
     pub(crate) organization: Organization,
-    role: Role,
+    membership: Membership,
 }
 
 impl Inside<'_> {
     /// Asks the policy, on the role that was read after the lock.
     fn check(&self, permission: Permission) -> Result<(), Failure> {
-        Ok(policy::check(self.role, permission)?)
+        Ok(policy::check(self.membership.role, permission)?)
     }
 
     fn account(&self) -> AccountId {
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
         Ok(Inside {
             actor,
             organization,
-            role: membership.role,
+            membership,
         })
     }
 

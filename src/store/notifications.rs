@@ -22,24 +22,7 @@ pub fn insert(
     new: &Notification,
     now: Timestamp,
 ) -> Result<()> {
-    let place = new.organization.as_ref();
-    diesel::insert_into(notifications::table)
-        .values((
-            notifications::account_id.eq(account),
-            notifications::id.eq(id),
-            notifications::kind.eq(new.kind),
-            notifications::organization_id.eq(place.map(|place| place.id)),
-            notifications::organization.eq(place.map(|place| place.name.as_str())),
-            notifications::organization_slug.eq(place.map(|place| place.slug.as_str())),
-            notifications::invitation_id.eq(new.invitation),
-            notifications::actor.eq(new.actor.as_deref()),
-            notifications::subject.eq(new.subject.as_deref()),
-            notifications::before.eq(new.before.as_deref()),
-            notifications::after.eq(new.after.as_deref()),
-            notifications::at.eq(now),
-        ))
-        .execute(conn)?;
-    Ok(())
+    insert_many(conn, &[(account, id)], new, now)
 }
 
 /// Adds the same notification for many people at once.

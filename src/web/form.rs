@@ -190,6 +190,15 @@ impl<T> Post<T> {
         .await
     }
 
+    /// Checks session and form token by themselves, before work that nobody else should be able to cause: reading a file,
+    /// decoding a picture.
+    ///
+    /// # Errors
+    /// As [`Post::act`].
+    pub(super) async fn check(&self) -> Result<(), Problem> {
+        self.act(|_, _| Ok(())).await
+    }
+
     /// As [`Post::act`], also for a session that has yet to accept a newer version of a legal document (R-ACC-9).
     ///
     /// # Errors

@@ -22,7 +22,7 @@ const MOST: usize = 2 * 1024 * 1024;
 /// `POST /account/avatar`
 pub(in crate::web) async fn upload(post: Post<Upload<MOST>>) -> Result<HttpResponse, Problem> {
     // Before any work on the file: somebody who is signed in sent it, from one of our own pages.
-    post.act(|_, _| Ok(())).await?;
+    post.check().await?;
     let (file, visit) = (&post.form.file, &post.visit);
     let fault = |words: String| Faults {
         avatar: Some(words),

@@ -26,9 +26,6 @@ use serde::Deserialize;
 /// Notifications on a page.
 const PAGE: i64 = 25;
 
-/// Open invitations shown above them; the others are a link away.
-const PROMPTS: usize = 5;
-
 #[derive(Template)]
 #[template(path = "account/bell.html")]
 struct Bell<'a> {
@@ -92,14 +89,14 @@ fn link(it: &Notification, places: &[Place]) -> Option<Link> {
             place.and_then(|place| to(&format!("Open {}", place.name), urls::stay(&place.slug)))
         }
         NotificationKind::Removed | NotificationKind::OrganizationDeleted => None,
-        NotificationKind::SignedIn => to("See your sessions", "/account/sessions".to_owned()),
-        NotificationKind::PasswordChanged => to("Security", "/account/security".to_owned()),
+        NotificationKind::SignedIn => to("See your sessions", urls::SESSIONS.to_owned()),
+        NotificationKind::PasswordChanged => to("Security", urls::SECURITY.to_owned()),
         NotificationKind::EmailChanged => to("Your account", urls::ACCOUNT.to_owned()),
     }
 }
 
 struct Found {
-    open: Vec<OpenView>,
+    open: (Vec<OpenView>, bool),
     rows: Vec<NotificationRow>,
     total: i64,
     unread: bool,
@@ -116,7 +113,7 @@ pub(in crate::web) async fn show(
             let session = seen.session.as_ref().ok_or(Failure::SignedOut)?;
             let account = session.account.id;
             Ok(Found {
-                open: invitations::open(conn, session, seen.now, PROMPTS as i64 + 1)?,
+                open: invitations::prompts(conn, session, seen.now)?,
                 // One more than fits says whether there is another page.
                 rows: store::notifications::page(conn, account, &part, PAGE + 1)?,
                 total: store::notifications::count(conn, account, page::COUNT_LIMIT + 1)?,
@@ -125,7 +122,7 @@ pub(in crate::web) async fn show(
         })
         .await?;
     let Found {
-        mut open,
+        open: (open, more_open),
         mut rows,
         total,
         unread,
@@ -143,8 +140,6 @@ pub(in crate::web) async fn show(
         |row| row.id.to_string(),
         |query| format!("{}{}", urls::NOTIFICATIONS, urls::query(query)),
     );
-    let more_open = open.len() > PROMPTS;
-    open.truncate(PROMPTS);
     let cx = visit.frame(&seen, "account/bell", "Notifications");
     answer::ok(&Bell {
         cx: &cx,

@@ -44,19 +44,14 @@ impl PlaceLink {
     }
 }
 
-/// Prompts on the dashboard; the others are a link away.
-const PROMPTS: usize = 5;
-
 /// `GET /`
 pub(in crate::web) async fn show(visit: Visit) -> Result<HttpResponse, Problem> {
-    let (seen, mut open) = visit
+    let (seen, (open, more_open)) = visit
         .anyone(None, |conn, seen| {
             let session = seen.session.as_ref().ok_or(Failure::SignedOut)?;
-            invitations::open(conn, session, seen.now, PROMPTS as i64 + 1)
+            invitations::prompts(conn, session, seen.now)
         })
         .await?;
-    let more_open = open.len() > PROMPTS;
-    open.truncate(PROMPTS);
     let cx = visit.frame(&seen, "account/home", "Your organizations");
     answer::ok(&Home {
         cx: &cx,

@@ -75,6 +75,21 @@ pub(super) fn open(
         .collect())
 }
 
+/// Prompts on another page; the others are a link away.
+const PROMPTS: usize = 5;
+
+/// The first few of [`open`], and whether there are more.
+pub(super) fn prompts(
+    conn: &mut Conn,
+    session: &Session,
+    now: Timestamp,
+) -> Result<(Vec<OpenView>, bool), Failure> {
+    let mut open = open(conn, session, now, PROMPTS as i64 + 1)?;
+    let more = open.len() > PROMPTS;
+    open.truncate(PROMPTS);
+    Ok((open, more))
+}
+
 /// `GET /invitations`
 pub(in crate::web) async fn list(visit: Visit) -> Result<HttpResponse, Problem> {
     let (seen, open) = visit

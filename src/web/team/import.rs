@@ -76,7 +76,7 @@ pub(in crate::web) async fn import(
     org: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     // Who it is comes first: nobody's file is worth reading.
-    post.act(|_, _| Ok(())).await?;
+    post.check().await?;
     let note = Note::parse(post.form.field("message"));
     let (file, note) = match (Listed::read(&post.form.file), note) {
         (Ok(file), Ok(note)) => (file, note),
