@@ -3,13 +3,15 @@
 //! # The plan
 //!
 //! ```text
-//! main, server, config     start, settings, stop                            may use anything
+//! main, server, commands, opening,
+//! config                   start, settings, stop, operating                 may use anything
 //! web/                     SCREENS: addresses, forms, pages                 domain, store (reads only), actions, leaves
 //! actions/   mail/         VERBS: one function, one transaction · LETTERS   domain, store, leaves; never each other
 //! store/                   ROWS: the only place that knows SQL              domain
 //! domain/                  NOUNS AND RULES: values in, decisions out        nothing of ours
 //! clock entropy link
-//! password picture token   leaves                                           nothing of ours
+//! password picture token   leaves                                           nothing of ours; password and picture: turns
+//! metrics turns
 //! ```
 //!
 //! Imports only point down; `tests/house.rs` fails when one does not. The verb in an address is the verb of the
@@ -44,9 +46,11 @@
 //!    and the secret key; the database never holds it. An invitation that ended meanwhile needs no letter.
 //! 3. [`mail::transport`] drives the conversation: connect, MAIL, RCPT, DATA. Nothing has been accepted so far, whatever
 //!    happens; a failure here is tried again.
-//! 4. The server says 354. `handing` is committed, and then the letter leaves. From here on silence means *unknown*, and
-//!    a crash does too: nobody sends it a second time by itself.
+//! 4. The server says 354. The invitation is looked at once more, `handing` is committed, and then the letter leaves.
+//!    From here on silence means *unknown*, and a crash does too: nobody sends it a second time by itself.
 //! 5. [`domain::delivery::judge`] turns what the server said into a state, and the store keeps it if the lease still holds.
+//! 6. A server that refuses Roster itself says nothing about the letter: it goes back uncounted, and the whole queue rests
+//!    ([`store::outbox`]). Then one letter tries, and when it goes through the others follow.
 //!
 //! # Walkthrough: accepting
 //!
@@ -69,14 +73,18 @@
 
 pub mod actions;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod entropy;
 pub mod link;
 pub mod mail;
+pub mod metrics;
+pub mod opening;
 pub mod password;
 pub mod picture;
 pub mod server;
 pub mod store;
 pub mod token;
+pub mod turns;
 pub mod web;

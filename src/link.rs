@@ -114,6 +114,16 @@ impl LinkKeys {
         self.current.version
     }
 
+    /// Whether the key called `version` is configured: links made with it can be made again, and read.
+    pub fn knows(&self, version: i32) -> bool {
+        self.all().any(|key| key.version == version)
+    }
+
+    /// The versions of every key that is configured, the current one first.
+    pub fn versions(&self) -> Vec<i32> {
+        self.all().map(|key| key.version).collect()
+    }
+
     /// The token for `id`, made with the key called `version`; always the same text for the same arguments.
     ///
     /// `None` when that key is not configured any more: the link cannot be shown again, only replaced by a new one.

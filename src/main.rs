@@ -1,6 +1,7 @@
 //! Reads the command and does it.
 
 use roster::{
+    commands,
     config::{self, Command, Config, LogFormat},
     server,
 };
@@ -10,20 +11,30 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let (command, config) = config::from_args();
     start_log(&config);
+    let mut well = true;
     let done = match command {
         Command::Serve => server::serve(&config),
         Command::Migrate => {
-            server::migrate(&config).map(|count| println!("{count} migrations applied"))
+            commands::migrate(&config).map(|count| println!("{count} migrations applied"))
+        }
+        Command::Doctor => commands::doctor(&config).map(|found| {
+            print!("{found}");
+            well = found.is_well();
+        }),
+        Command::Backup { file } => commands::backup(&config, &file).map(|said| println!("{said}")),
+        Command::Restore { file } => {
+            commands::restore(&config, file.as_deref()).map(|said| println!("{said}"))
         }
         Command::CheckConfig => {
             print!("{}", config.describe());
             Ok(())
         }
-        Command::SendTestEmail { address } => server::send_test_email(&config, &address)
+        Command::SendTestEmail { address } => commands::send_test_email(&config, &address)
             .map(|answer| println!("sent to {address}: {answer}")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if well => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("roster: {error}");
             ExitCode::FAILURE
@@ -39,6 +50,7 @@ fn start_log(config: &Config) {
         .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        // There is one span, the request; the list of all would only say it again.
+        LogFormat::Json => log.json().with_span_list(false).init(),
     }
 }

@@ -3,6 +3,7 @@
 //! Kept as argon2id hashes in the PHC text form, with the parameters in the text, so that they can be raised later.
 //! A hash costs 19 MiB for some 20 ms; the number that runs at once is bounded, or 200 sign-ins would take all memory.
 
+use crate::turns::Turns;
 use std::{fmt, num::NonZero, sync::Arc, time::Duration};
 
 use argon2::{
@@ -10,11 +11,9 @@ use argon2::{
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task, time,
-};
 use unicode_normalization::UnicodeNormalization as _;
+
+pub use crate::turns::{Busy, Load};
 
 /// Memory per hash in KiB: 19 MiB, the first of the equivalent argon2id settings in OWASP's Password Storage Cheat Sheet.
 pub const MEMORY_KIB: u32 = 19 * 1024;
@@ -26,8 +25,6 @@ pub const LANES: u32 = 1;
 pub const SHORTEST: usize = 8;
 /// Most characters (Unicode scalar values) of a new password: enough for any passphrase, and an end to what is hashed.
 pub const LONGEST: usize = 128;
-/// How long one waits for a turn to hash before being told [`Busy`].
-pub const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// How many characters of a long password are judged. zxcvbn's time grows faster than the length: made for the purpose,
 /// 100 characters (its own limit) took 0.7 s and 48 took 0.16 s, optimized; an ordinary password takes 1 ms.
@@ -41,14 +38,8 @@ const NOBODYS: [u8; LONGEST + 1] = [b'-'; LONGEST + 1];
 pub struct Hasher {
     params: Params,
     dummy: Arc<str>,
-    turns: Arc<Semaphore>,
-    longest_wait: Duration,
+    turns: Turns,
 }
-
-/// Every turn to hash was taken for as long as one waits. Answer "try again shortly".
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("too many passwords are being checked at this moment")]
-pub struct Busy;
 
 impl Hasher {
     /// Hashes with OWASP's parameters, at most `at_once` at a time (at least one).
@@ -68,9 +59,9 @@ impl Hasher {
         Self::with(Params::MIN_M_COST, Params::MIN_T_COST, 64)
     }
 
-    /// The same, waiting at most `longest_wait` for a turn instead of [`LONGEST_WAIT`].
+    /// The same, waiting at most `longest_wait` for a turn instead of the usual time.
     pub fn waiting_at_most(mut self, longest_wait: Duration) -> Self {
-        self.longest_wait = longest_wait;
+        self.turns = self.turns.waiting_at_most(longest_wait);
         self
     }
 
@@ -85,8 +76,7 @@ impl Hasher {
         Self {
             params,
             dummy,
-            turns: Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))),
-            longest_wait: LONGEST_WAIT,
+            turns: Turns::new(at_once),
         }
     }
 
@@ -119,10 +109,10 @@ impl Hasher {
         &self.dummy
     }
 
-    /// [`Hasher::hash`] on the blocking pool, in turn.
+    /// [`Hasher::hash`] on a thread for heavy work, in turn.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came within [`LONGEST_WAIT`], or the program is stopping.
+    /// [`Busy`] when no turn came in time ([`crate::turns::LONGEST_WAIT`]).
     pub async fn hash_bounded(
         &self,
         password: SecretString,
@@ -132,19 +122,19 @@ impl Hasher {
         self.in_turn(move || hasher.hash(&password, salt)).await
     }
 
-    /// [`Hasher::verify`] on the blocking pool, in turn.
+    /// [`Hasher::verify`] on a thread for heavy work, in turn.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came within [`LONGEST_WAIT`], or the program is stopping.
+    /// [`Busy`] when no turn came in time ([`crate::turns::LONGEST_WAIT`]).
     pub async fn verify_bounded(&self, password: SecretString, phc: String) -> Result<bool, Busy> {
         let hasher = self.clone();
         self.in_turn(move || hasher.verify(&password, &phc)).await
     }
 
-    /// [`strength`] on the blocking pool, in turn: judging a password made to be slow costs more than hashing it.
+    /// [`strength`] on a thread for heavy work, in turn: judging a password made to be slow costs more than hashing it.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came within [`LONGEST_WAIT`], or the program is stopping. The judgement is the inner result.
+    /// [`Busy`] when no turn came in time ([`crate::turns::LONGEST_WAIT`]). The judgement is the inner result.
     pub async fn strength_bounded(
         &self,
         password: SecretString,
@@ -157,26 +147,18 @@ impl Hasher {
         .await
     }
 
+    /// How busy it is.
+    pub fn load(&self) -> Load {
+        self.turns.load()
+    }
+
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let turn: OwnedSemaphorePermit =
-            time::timeout(self.longest_wait, Arc::clone(&self.turns).acquire_owned())
-                .await
-                .map_err(|_| Busy)?
-                .map_err(|_| Busy)?;
-        let done = task::spawn_blocking(move || {
-            // the turn belongs to the work, not to whoever waits for it: a client that leaves does not end the hashing
-            let _turn = turn;
-            work()
-        });
-        match done.await {
+        match self.turns.run(work).await? {
             Ok(value) => Ok(value),
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_stopping) => Err(Busy),
-            },
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }
@@ -186,7 +168,7 @@ impl fmt::Debug for Hasher {
         f.debug_struct("Hasher")
             .field("memory_kib", &self.params.m_cost())
             .field("passes", &self.params.t_cost())
-            .field("free_turns", &self.turns.available_permits())
+            .field("free_turns", &self.turns.free())
             .finish_non_exhaustive()
     }
 }
@@ -390,25 +372,27 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_bounded_and_kept_by_the_work() {
+    fn who_waits_too_long_for_a_turn_is_told_so() {
         run(async {
             let hasher = Hasher::with(8, 1, 1).waiting_at_most(Duration::from_millis(50));
             let (go, wait) = std::sync::mpsc::channel::<()>();
             let other = hasher.clone();
             let slow = tokio::spawn(async move { other.in_turn(move || wait.recv()).await });
-            task::yield_now().await;
-            time::sleep(Duration::from_millis(10)).await;
-            // whoever asked has left; the work still has the turn
-            slow.abort();
-            assert_eq!(
-                hasher
-                    .verify_bounded(secret("x"), hasher.dummy().to_owned())
-                    .await,
-                Err(Busy)
-            );
+            while hasher.turns.free() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let dummy = hasher.dummy().to_owned();
+            assert_eq!(hasher.verify_bounded(secret("x"), dummy).await, Err(Busy));
             assert_eq!(hasher.hash_bounded(secret("x"), [0; 16]).await, Err(Busy));
+            let busy = Load {
+                turns: 1,
+                in_use: 1,
+                waits: 2,
+                timeouts: 2,
+            };
+            assert_eq!(hasher.load(), busy);
             go.send(()).expect("still working");
-            time::sleep(Duration::from_millis(20)).await;
+            slow.await.expect("it ends").expect("a turn").expect("told");
             let phc = hasher
                 .hash_bounded(secret("x"), [0; 16])
                 .await

@@ -4,17 +4,15 @@
 //! its size before its pixels, its pixels within bounds of number and memory, a few pictures at a time. What comes out
 //! is drawn anew: nothing of the file survives, neither its metadata nor what hides behind its end.
 
-use std::{fmt, io::Cursor, sync::Arc, time::Duration};
-
+use crate::turns::Turns;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
     codecs::png::PngEncoder,
     imageops::{self, FilterType},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task, time,
-};
+use std::io::Cursor;
+
+pub use crate::turns::Busy;
 
 /// Most pixels on a side of what is taken.
 pub const MOST_PIXELS: u32 = 4096;
@@ -24,8 +22,6 @@ pub const SIDE: u32 = 128;
 const MEMORY: u64 = 64 * 1024 * 1024;
 /// How many pictures are drawn at a time.
 const AT_ONCE: usize = 2;
-/// How long one waits for a turn before being told [`Busy`].
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Why a picture is not taken. `Display` is a sentence for whoever chose it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -41,55 +37,29 @@ pub enum Unfit {
     Damaged,
 }
 
-/// Every turn to draw was taken for as long as one waits. Answer "try again shortly".
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("too many pictures are being drawn at this moment")]
-pub struct Busy;
-
 /// Draws pictures, a few at a time. Clones share the turns.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Studio {
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Default for Studio {
     fn default() -> Self {
         Self {
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Turns::new(AT_ONCE),
         }
-    }
-}
-
-impl fmt::Debug for Studio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Studio")
-            .field("free_turns", &self.turns.available_permits())
-            .finish()
     }
 }
 
 impl Studio {
-    /// [`portrait`] on the blocking pool, in turn.
+    /// [`portrait`] on a thread for heavy work, in turn.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came within three seconds, or the program is stopping. The judgement is the inner result.
+    /// [`Busy`] when no turn came in time. The judgement is the inner result.
     pub async fn portrait(&self, file: Vec<u8>) -> Result<Result<Vec<u8>, Unfit>, Busy> {
-        let turn: OwnedSemaphorePermit =
-            time::timeout(LONGEST_WAIT, Arc::clone(&self.turns).acquire_owned())
-                .await
-                .map_err(|_| Busy)?
-                .map_err(|_| Busy)?;
-        let done = task::spawn_blocking(move || {
-            // the turn belongs to the work, not to whoever waits for it: a client that leaves does not end the drawing
-            let _turn = turn;
-            portrait(&file)
-        });
-        match done.await {
-            Ok(judged) => Ok(judged),
-            // a decoder that panics has met a file that nobody wrote in earnest
-            Err(failed) if failed.is_panic() => Ok(Err(Unfit::Damaged)),
-            Err(_stopping) => Err(Busy),
-        }
+        let judged = self.turns.run(move || portrait(&file)).await?;
+        // a decoder that panics has met a file that nobody wrote in earnest
+        Ok(judged.unwrap_or(Err(Unfit::Damaged)))
     }
 }
 
@@ -304,20 +274,5 @@ mod tests {
                 drop(portrait(&whole[..at]));
             }
         }
-    }
-
-    #[test]
-    fn turns_are_bounded() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            let studio = Studio::default();
-            let all = Arc::clone(&studio.turns).acquire_many_owned(2).await;
-            assert_eq!(studio.portrait(Vec::new()).await, Err(Busy));
-            drop(all);
-            assert_eq!(studio.portrait(Vec::new()).await, Ok(Err(Unfit::Unknown)));
-        });
     }
 }

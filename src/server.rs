@@ -3,18 +3,20 @@
 use crate::{
     actions::{self, Means, Rules},
     clock::Clock,
-    config::{Config, DatabaseUrl, MailTarget, ReplyTo, Signup, SmtpSecurity, Synchronous},
+    config::{Config, MailTarget, ReplyTo, Signup, SmtpSecurity},
     domain::quota::MailLimits,
     entropy::Entropy,
     link::LinkKeys,
     mail::{
         letters::Sender,
-        outbox::Outbox,
-        transport::{Letter, Limits, Mailer, Outcome, Party, Security, Smtp, Transport},
+        outbox::{self, Crew, Office, Outbox},
+        transport::{Limits, Mailer, Party, Security, Smtp, Transport},
     },
+    metrics::Metrics,
+    opening::{StartError, open},
     password::Hasher,
     picture::Studio,
-    store::{self, Db, Target},
+    store::outbox::Board,
     web::{
         self,
         app::{App, Site},
@@ -28,22 +30,26 @@ use actix_session::{
 use actix_web::{
     App as Service, HttpServer,
     cookie::{Key, SameSite, time::Duration as CookieDuration},
-    dev::Server,
+    dev::{Server, ServerHandle},
     middleware::{DefaultHeaders, from_fn},
     web::{Data, QueryConfig},
 };
+use rustix::process::{Resource, Rlimit};
 use secrecy::ExposeSecret as _;
 use std::{
-    fmt, io,
+    io,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::DirBuilderExt as _,
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::Notify, sync::watch, task::JoinHandle};
+use tokio::{sync::Notify, sync::watch, task::JoinHandle, time::Instant};
 
 /// How long requests that are under way may take after SIGTERM, in seconds.
 const SHUTDOWN: u64 = 20;
+
+/// How long letters under way may take after the last request: a little more than a conversation after its letter has
+/// left ([`Limits`]).
+const FAREWELL: Duration = Duration::from_secs(35);
 
 /// Pause between two sweeps.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -51,38 +57,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(600);
 /// Pause between two looks at which invitations are about to expire, or have.
 const REMINDING: Duration = Duration::from_secs(60);
 
-/// Workers that empty the outbox. More than one, so that a slow conversation does not hold up the next letter.
-const MAIL_WORKERS: usize = 2;
-
-/// Why Roster does not start; one line for the operator.
-#[derive(Debug)]
-pub struct StartError(String);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl StartError {
-    /// On one line, and with the name of the file: libpq takes several lines, SQLite names none.
-    fn of_database(config: &Config, error: &store::Error) -> Self {
-        let said = error.to_string();
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self(match &config.database {
-            DatabaseUrl::Sqlite(path) => format!("{}: {said}", path.display()),
-            DatabaseUrl::Postgres(_) => said,
-        })
-    }
-}
+/// Open files besides connections: sockets that listen, letters on their way, what the threads wait on.
+const OTHER_FILES: u64 = 100;
 
 /// Everything that serving needs, apart from the socket. Tests build it with their own clock and transport.
 #[derive(Clone)]
@@ -101,6 +77,8 @@ pub struct Parts {
     pub public_host: String,
     /// HTTP threads.
     pub workers: usize,
+    /// Connections that are open at once; more wait until one of them ends.
+    pub connections: usize,
 }
 
 impl Parts {
@@ -110,13 +88,9 @@ impl Parts {
     /// One line that says what is wrong.
     pub fn from_config(config: &Config) -> Result<Self, StartError> {
         let (clock, entropy) = (Clock::system(), Entropy::system());
+        let metrics = Metrics::new(clock.now());
         let (db, _) = open(config)?;
-        let keys = config.secret_keys(&entropy).map_err(StartError)?;
-        let mut keys = keys.iter().map(|key| key.expose_secret());
-        let current = keys
-            .next()
-            .ok_or_else(|| StartError("no secret key".to_owned()))?;
-        let links = LinkKeys::new(current, keys);
+        let links = link_keys(config, &entropy)?;
         let transport = transport(&config.mail);
         let site = Site {
             public_url: config.public_url.origin.clone(),
@@ -162,13 +136,16 @@ impl Parts {
                 hasher: Hasher::new(Hasher::usual_at_once()),
                 studio: Studio::default(),
                 wake: Arc::new(Notify::new()),
+                board: Board::default(),
                 site: Arc::new(site),
+                metrics,
             },
             sender,
             transport,
             mail_limits: Limits::default(),
             public_host: config.public_url.host.clone(),
             workers: config.workers,
+            connections: config.http_connections,
         })
     }
 
@@ -176,13 +153,16 @@ impl Parts {
     pub fn outbox(&self) -> Outbox {
         let app = &self.app;
         let mailer = Mailer::new(self.transport.clone(), &self.public_host, self.mail_limits);
-        Outbox::new(
-            app.db.clone(),
-            app.clock.clone(),
-            app.means.entropy.clone(),
-            self.sender.clone(),
-            mailer,
-        )
+        let office = Office {
+            db: app.db.clone(),
+            clock: app.clock.clone(),
+            entropy: app.means.entropy.clone(),
+            sender: self.sender.clone(),
+            board: app.board.clone(),
+            wake: Arc::clone(&app.wake),
+            metrics: app.metrics.clone(),
+        };
+        Outbox::new(Arc::new(office), mailer)
     }
 
     /// The HTTP server on a socket that is bound already.
@@ -191,6 +171,7 @@ impl Parts {
     /// When the socket cannot be listened on.
     pub fn listen(&self, socket: TcpListener, signals: bool) -> io::Result<Server> {
         let parts = self.clone();
+        let workers = self.workers.max(1);
         let secure = self.app.site.secure_cookies;
         let server = HttpServer::new(move || {
             let sessions =
@@ -227,8 +208,14 @@ impl Parts {
                 .wrap(sessions)
                 .wrap(headers)
                 .wrap(from_fn(web::log::requests))
+                .wrap(from_fn(web::connection::pace))
         })
-        .workers(self.workers.max(1))
+        .workers(workers)
+        // actix counts them for each thread.
+        .max_connections(self.connections.div_ceil(workers).max(1))
+        .keep_alive(web::connection::IDLE)
+        .client_request_timeout(web::connection::HEAD_TIME)
+        .on_connect(web::connection::watch)
         .shutdown_timeout(SHUTDOWN);
         let server = if signals {
             server
@@ -238,11 +225,30 @@ impl Parts {
         Ok(server.listen(socket)?.run())
     }
 
+    /// The server of `/metrics`, on a socket of its own that is bound already. Ends when its handle is stopped.
+    ///
+    /// # Errors
+    /// When the socket cannot be listened on.
+    pub fn listen_for_figures(&self, socket: TcpListener) -> io::Result<Server> {
+        let app = self.app.clone();
+        let server = HttpServer::new(move || {
+            Service::new()
+                .app_data(Data::new(app.clone()))
+                .configure(web::figures::configure)
+        });
+        let server = server.workers(1).shutdown_timeout(1).disable_signals();
+        Ok(server.listen(socket)?.run())
+    }
+
     /// Starts what runs beside the requests: the mail workers, the housekeeping, the reminders.
     pub fn start_workers(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         let mut workers = self.start_mail(stop);
         workers.push(tokio::spawn(keep_house(self.app.clone(), stop.clone())));
         workers.push(tokio::spawn(remind(self.app.clone(), stop.clone())));
+        if matches!(self.transport, Transport::None) {
+            let (db, clock) = (self.app.db.clone(), self.app.clock.clone());
+            workers.push(tokio::spawn(outbox::write_off(db, clock, stop.clone())));
+        }
         workers
     }
 
@@ -251,8 +257,16 @@ impl Parts {
         if matches!(self.transport, Transport::None) {
             return Vec::new();
         }
-        (0..MAIL_WORKERS)
-            .map(|_| tokio::spawn(self.outbox().run(Arc::clone(&self.app.wake), stop.clone())))
+        let crew = Crew::new(stop.clone());
+        (0..outbox::WORKERS)
+            .map(|_| {
+                let seen = self.app.metrics.mail_workers().join();
+                let work = self.outbox().run(crew.clone());
+                tokio::spawn(async move {
+                    work.await;
+                    drop(seen);
+                })
+            })
             .collect()
     }
 }
@@ -263,20 +277,72 @@ impl Parts {
 /// One line that says why it does not start.
 pub fn serve(config: &Config) -> Result<(), StartError> {
     let parts = Parts::from_config(config)?;
+    allow_open_files(config);
     actix_web::rt::System::new().block_on(async {
-        let socket = TcpListener::bind(config.listen).map_err(|error| {
-            StartError(format!(
-                "LISTEN: cannot listen on {}: {error}",
-                config.listen
-            ))
-        })?;
+        let socket = bind("LISTEN", config.listen)?;
+        let figures = match config.metrics_listen {
+            Some(address) => Some(start_figures(&parts, address)?),
+            None => None,
+        };
         announce(config, socket.local_addr()?);
         let (stop, stopping) = watch::channel(false);
         let workers = parts.start_workers(&stopping);
+        let stop = Arc::new(stop);
+        tokio::spawn(stop_when_told(Arc::clone(&stop)));
         parts.listen(socket, true)?.await?;
         finish(stop, workers).await;
+        if let Some(figures) = figures {
+            figures.stop(false).await;
+        }
         Ok(())
     })
+}
+
+/// Raises the limit of open files as far as we may, and says so when it cannot carry the connections we are asked for.
+fn allow_open_files(config: &Config) {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let now = match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let needed = open_files(config.http_connections, config.database_connections);
+    if let Some(limit) = now.filter(|limit| *limit < needed) {
+        tracing::warn!(
+            limit,
+            needed,
+            "the limit of open files is too low for HTTP_CONNECTIONS: raise it (ulimit -n, LimitNOFILE=) or lower the setting"
+        );
+    }
+}
+
+/// How many files are open when every connection is taken.
+fn open_files(http: usize, database: u32) -> u64 {
+    // Two for each client (web/connection.rs), three for each database connection (SQLite: file, log and its index).
+    let http = u64::try_from(http).unwrap_or(u64::MAX).saturating_mul(2);
+    http.saturating_add(u64::from(database) * 3 + OTHER_FILES)
+}
+
+fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .map_err(|error| StartError(format!("{setting}: cannot listen on {address}: {error}")))
+}
+
+/// Serves `/metrics` beside the pages.
+fn start_figures(parts: &Parts, address: SocketAddr) -> Result<ServerHandle, StartError> {
+    let socket = bind("METRICS_LISTEN", address)?;
+    tracing::info!(address = %socket.local_addr()?, "metrics are served");
+    let server = parts.listen_for_figures(socket)?;
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "metrics are not served any more");
+        }
+    });
+    Ok(handle)
 }
 
 /// The first thing a newcomer reads.
@@ -301,14 +367,33 @@ fn announce(config: &Config, address: SocketAddr) {
     }
 }
 
+/// Tells the workers of SIGTERM and SIGINT at once: letters that are not on their way yet need not wait until the last
+/// request has ended. actix listens by itself, for the requests.
+async fn stop_when_told(stop: Arc<watch::Sender<bool>>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = signal(SignalKind::terminate()).and_then(|term| {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok((term, interrupt))
+    });
+    match signals {
+        Ok((mut term, mut interrupt)) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stop.send_replace(true);
+        }
+        // Then they are told when the last request has ended.
+        Err(error) => tracing::warn!(%error, "the mail workers do not hear signals"),
+    }
+}
+
 /// Requests have ended; letters under way may end too.
-async fn finish(stop: watch::Sender<bool>, workers: Vec<JoinHandle<()>>) {
+async fn finish(stop: Arc<watch::Sender<bool>>, workers: Vec<JoinHandle<()>>) {
     stop.send_replace(true);
+    let until = Instant::now() + FAREWELL;
     for worker in workers {
-        if tokio::time::timeout(Duration::from_secs(SHUTDOWN + 15), worker)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout_at(until, worker).await.is_err() {
             tracing::warn!("a letter under way was left behind; its state will be unknown");
         }
     }
@@ -358,89 +443,21 @@ async fn remind(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// The command `migrate`: answers how many migrations were applied.
+/// The keys of links, the current one first.
 ///
 /// # Errors
-/// One line that says what is wrong.
-pub fn migrate(config: &Config) -> Result<usize, StartError> {
-    Ok(open(config)?.1)
+/// One line that says what is wrong with them.
+pub(crate) fn link_keys(config: &Config, entropy: &Entropy) -> Result<LinkKeys, StartError> {
+    let keys = config.secret_keys(entropy).map_err(StartError)?;
+    let mut keys = keys.iter().map(|key| key.expose_secret());
+    let current = keys
+        .next()
+        .ok_or_else(|| StartError("no secret key".to_owned()))?;
+    Ok(LinkKeys::new(current, keys))
 }
 
-/// The command `send-test-email`: one letter, at once, with what the server said.
-///
-/// # Errors
-/// What the server said, when it did not accept the letter.
-pub fn send_test_email(config: &Config, address: &str) -> Result<String, StartError> {
-    let transport = transport(&config.mail);
-    if matches!(transport, Transport::None) {
-        return Err(StartError(
-            "set SMTP_URL or MAIL_DIR first: without them no letter is sent".to_owned(),
-        ));
-    }
-    let (clock, entropy) = (Clock::system(), Entropy::system());
-    let letter = Letter {
-        id: entropy.uuid_v7(clock.now()).to_string(),
-        date: clock.now(),
-        from: Party {
-            name: config.mail_from.name.clone(),
-            address: config.mail_from.address.clone(),
-        },
-        reply_to: None,
-        to: Party {
-            name: String::new(),
-            address: address.to_owned(),
-        },
-        subject: "A test letter from Roster".to_owned(),
-        text: "Roster can send mail with these settings.\n".to_owned(),
-        html: "<p>Roster can send mail with these settings.</p>".to_owned(),
-    };
-    let mut mailer = Mailer::new(transport, &config.public_url.host, Limits::default());
-    let outcome = actix_web::rt::System::new().block_on(async {
-        let outcome = mailer.send(&letter).await;
-        mailer.close().await;
-        outcome
-    });
-    match outcome {
-        Outcome::Sent(answer) => Ok(answer),
-        other => Err(StartError(format!("not sent: {}", other.reason()))),
-    }
-}
-
-/// The database with its tables up to date, and how many migrations that took.
-fn open(config: &Config) -> Result<(Db, usize), StartError> {
-    let target = match &config.database {
-        DatabaseUrl::Sqlite(path) => {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder {
-                // As config.rs makes it for the key: what is in the database is nobody else's business on this machine.
-                std::fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(folder)
-                    .map_err(|error| {
-                        StartError(format!(
-                            "cannot make the folder {}: {error}",
-                            folder.display()
-                        ))
-                    })?;
-            }
-            Target::Sqlite(path.clone())
-        }
-        DatabaseUrl::Postgres(url) => Target::Postgres(url.expose_secret().to_owned()),
-    };
-    let options = store::Options {
-        target,
-        connections: config.database_connections,
-        synchronous_full: config.sqlite_synchronous == Synchronous::Full,
-    };
-    Db::open(&options)
-        .and_then(|db| db.migrate().map(|applied| (db, applied)))
-        .map_err(|error| StartError::of_database(config, &error))
-}
-
-fn transport(mail: &MailTarget) -> Transport {
+/// Where letters go, by the settings.
+pub(crate) fn transport(mail: &MailTarget) -> Transport {
     match mail {
         MailTarget::None => Transport::None,
         MailTarget::Folder(folder) => Transport::Folder(folder.clone()),

@@ -17,12 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["*"]),
     ("lib", &["*"]),
     ("server", &["*"]),
+    ("commands", &["*"]),
     ("config", &["*"]),
+    ("opening", &["config", "store"]),
     (
         "web",
         &[
             "domain", "store", "actions", "clock", "entropy", "password", "picture", "link",
-            "token",
+            "token", "metrics", "turns",
         ],
     ),
     (
@@ -34,17 +36,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "mail",
         &[
-            "domain", "store", "clock", "entropy", "password", "link", "token",
+            "domain", "store", "clock", "entropy", "password", "link", "token", "metrics",
         ],
     ),
     ("store", &["domain"]),
     ("domain", &[]),
     ("clock", &[]),
     ("entropy", &[]),
-    ("password", &[]),
-    ("picture", &[]),
+    ("password", &["turns"]),
+    ("picture", &["turns"]),
+    ("turns", &[]),
     ("token", &[]),
     ("link", &[]),
+    ("metrics", &[]),
 ];
 
 /// Crates of others that only some modules may name. A trailing `*` stands for any ending.
@@ -53,7 +57,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("r2d2", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("pq_sys", &["store"]),
-    ("actix*", &["web", "server"]),
+    ("actix*", &["web", "server", "commands"]),
     ("tracing_actix_web", &["web", "server"]),
     ("lettre", &["mail"]),
     ("askama", &["web", "mail"]),
@@ -61,6 +65,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("image", &["picture"]),
     ("rand", &["entropy"]),
     ("csv", &["web"]),
+    ("prometheus_client*", &["metrics"]),
 ];
 
 /// How the names of functions begin that change rows.

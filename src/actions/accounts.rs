@@ -115,6 +115,22 @@ pub fn begin_sign_in(
     })
 }
 
+/// Gives an attempt back whose password was not looked at, because too many waited for that: a flood must not use up
+/// the attempts of those who know theirs.
+///
+/// # Errors
+/// Only the store's.
+pub fn put_off_sign_in(
+    run: &mut Run<'_>,
+    client: &Client,
+    email: &EmailAddress,
+) -> Result<(), Failure> {
+    store::quotas::give_back(run.db, SIGN_IN_CLIENT, &client.network(), run.now)?;
+    store::quotas::give_back(run.db, SIGN_IN_HERE, &here(client, email), run.now)?;
+    store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
+    Ok(())
+}
+
 /// Signs in after the password was verified: a new session, and the attempts are forgotten. Whoever was signed in with
 /// this browser before is signed out. The account's mailbox is told of a browser that it was not yet signed in with.
 /// `verified` is the hash that the password was verified against: whoever changed the password meanwhile wins.
@@ -164,6 +180,17 @@ pub fn begin_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<String, Failure
     run.count(SIGN_IN_ANYWHERE, email.key())?;
     let (_, hash) = store::accounts::credentials(run.db, email)?.ok_or(Failure::SignedOut)?;
     Ok(hash)
+}
+
+/// As [`put_off_sign_in`], for an attempt to confirm.
+///
+/// # Errors
+/// Only the store's.
+pub fn put_off_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<(), Failure> {
+    let email = &actor.account().email;
+    store::quotas::give_back(run.db, SIGN_IN_HERE, &here(&actor.client, email), run.now)?;
+    store::quotas::give_back(run.db, SIGN_IN_ANYWHERE, email.key(), run.now)?;
+    Ok(())
 }
 
 /// The password was right: the attempts are forgotten.

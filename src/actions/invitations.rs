@@ -150,7 +150,7 @@ pub struct Resent {
 }
 
 /// Sends an invitation again: a pending one keeps its link and gets more time, an expired one is replaced by a new one
-/// with a new link (R-INV-7).
+/// with a new link (R-INV-7), and so is one whose link was made with a key that is no longer configured.
 ///
 /// # Errors
 /// [`Refusal::InvitationClosed`], [`Refusal::AlreadyMember`], [`Refusal::Cooldown`], [`Refusal::MailQuota`],
@@ -165,6 +165,7 @@ pub fn resend(
     by.check(Permission::ResendInvitation)?;
     may_mail_others(run, &by)?;
     let found = find(run, &by, id)?;
+    let found = expire_dead_link(run, found)?;
     let resending = found.resend(run.now, run.means.rules.valid_for)?;
     if let Some((_, name)) =
         store::memberships::find_by_email(run.db, found.organization, &found.email)?
@@ -211,7 +212,7 @@ pub struct CopiedLink {
 /// Shows the link that was mailed, byte for byte, and marks it as exposed (R-INV-6).
 ///
 /// # Errors
-/// [`Refusal::InvitationExpired`], [`Refusal::InvitationClosed`].
+/// [`Refusal::InvitationExpired`], [`Refusal::InvitationClosed`], [`Refusal::LinkKeyGone`].
 pub fn copy_link(
     run: &mut Run<'_>,
     actor: &Actor,
@@ -226,9 +227,7 @@ pub fn copy_link(
         .means
         .links
         .make(Purpose::Invitation, found.id.0, found.link_version)
-        .ok_or_else(|| {
-            Failure::Broken("the key that made this link is no longer configured".to_owned())
-        })?;
+        .ok_or(Refusal::LinkKeyGone)?;
     store::invitations::set_exposed(run.db, &found, run.now)?;
     by.record(run, &Event::of(Verb::CopyLink, &found))?;
     Ok(CopiedLink {
@@ -302,6 +301,22 @@ pub fn revoke(
 
 fn find(run: &mut Run<'_>, by: &Inside<'_>, id: InvitationId) -> Result<Invitation, Failure> {
     store::invitations::find(run.db, by.organization.id, id)?.ok_or(Failure::NotFound)
+}
+
+/// A pending invitation whose link nobody can use or make any more is over: its time ends now, and what follows is what
+/// follows for any expired one.
+fn expire_dead_link(run: &mut Run<'_>, found: Invitation) -> Result<Invitation, Failure> {
+    let works = run.means.links.knows(found.link_version);
+    if works || found.acceptable(run.now).is_err() {
+        return Ok(found);
+    }
+    if !store::invitations::set_expired(run.db, &found, run.now)? {
+        return Err(Refusal::InvitationClosed.into());
+    }
+    Ok(Invitation {
+        expires_at: run.now,
+        ..found
+    })
 }
 
 /// Makes a pending invitation and its first delivery.

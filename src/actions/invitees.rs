@@ -367,7 +367,6 @@ pub fn ask_again(run: &mut Run<'_>, client: &Client, link: Link) -> Result<Optio
     let (organization, invitation) = lock_and_find(run, link)?;
     match invitation.standing(run.now) {
         Standing::Expired => {}
-        Standing::Pending => return Ok(None),
         _ => {
             return invitation
                 .accept(run.now)

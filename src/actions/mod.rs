@@ -16,6 +16,7 @@ pub mod organizations;
 pub mod profile;
 pub mod proofs;
 pub mod reminders;
+pub mod restoring;
 pub mod sessions;
 
 use crate::{
@@ -142,7 +143,7 @@ impl Actor {
     }
 }
 
-/// Why an action did not happen. Nothing of it was kept.
+/// Why an action did not happen. Nothing of it was kept, but for [`Failure::Unsure`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
     /// Not signed in, or not any more.
@@ -160,6 +161,8 @@ pub enum Failure {
         /// For the log.
         why: String,
     },
+    /// It may have happened or not: the database went away while it committed. The text is for the log.
+    Unsure(String),
     /// A defect; the text is for the log.
     Broken(String),
 }
@@ -177,6 +180,7 @@ impl fmt::Display for Failure {
             ),
             Self::Refused(refusal) => f.write_str(refusal.code()),
             Self::Unavailable { why, .. } => write!(f, "unavailable: {why}"),
+            Self::Unsure(why) => write!(f, "unsure: {why}"),
             Self::Broken(why) => write!(f, "broken: {why}"),
         }
     }
@@ -187,6 +191,7 @@ impl From<store::Error> for Failure {
         match error {
             store::Error::Collision(why) => Self::Unavailable { repeat: true, why },
             store::Error::Unavailable(why) => Self::Unavailable { repeat: false, why },
+            store::Error::Unsure(why) => Self::Unsure(why),
             store::Error::Broken(why) => Self::Broken(why),
         }
     }
@@ -207,6 +212,13 @@ impl From<Refusal> for Failure {
 impl store::Repeatable for Failure {
     fn repeatable(&self) -> bool {
         matches!(self, Self::Unavailable { repeat: true, .. })
+    }
+
+    fn faulty(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { repeat: false, .. } | Self::Unsure(_) | Self::Broken(_)
+        )
     }
 }
 

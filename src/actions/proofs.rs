@@ -118,7 +118,6 @@ pub fn verify(
     if changed {
         let moved = Account {
             email: proof.email.clone(),
-            verified_at: Some(run.now),
             ..account.clone()
         };
         if !store::accounts::set_email(run.db, moved.id, &moved.email, run.now)? {

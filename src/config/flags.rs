@@ -153,6 +153,14 @@ pub(super) struct Flags {
     #[arg(long, global = true, value_name = "text|json", default_value = "text")]
     pub(super) log_format: String,
 
+    /// Most connections of browsers and programs at a time
+    #[arg(long, global = true, value_name = "NUMBER", default_value = "4096")]
+    pub(super) http_connections: String,
+
+    /// Address and port to serve /metrics on, apart from the pages: keep it inside your network [default: not served]
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    pub(super) metrics_listen: Option<String>,
+
     /// Threads that serve HTTP [default: one for each processor]
     #[arg(long, global = true, value_name = "NUMBER")]
     pub(super) workers: Option<String>,
@@ -311,6 +319,18 @@ mod tests {
                 address: "mia@example.test".to_owned()
             })
         );
+        let file = || "x.db".into();
+        assert_eq!(of(&["doctor"]), Some(Command::Doctor));
+        assert_eq!(
+            of(&["backup", "x.db"]),
+            Some(Command::Backup { file: file() })
+        );
+        assert_eq!(of(&["restore"]), Some(Command::Restore { file: None }));
+        assert_eq!(
+            of(&["restore", "x.db"]),
+            Some(Command::Restore { file: Some(file()) })
+        );
+        assert!(refused(&["backup"], &[]).contains("FILE"));
         assert!(refused(&["send-test-email"], &[]).contains("ADDRESS"));
         assert!(refused(&["frobnicate"], &[]).contains("frobnicate"));
         assert!(refused(&["--frobnicate"], &[]).contains("--frobnicate"));
@@ -327,7 +347,7 @@ mod tests {
         };
         let config = read(&[], &[]);
         let names: Vec<_> = config.settings.iter().map(|s| s.name.clone()).collect();
-        assert_eq!(names.len(), 28, "{names:?}");
+        assert_eq!(names.len(), 30, "{names:?}");
         let all = Cli::command();
         let flags = all
             .get_arguments()
@@ -347,7 +367,15 @@ mod tests {
         }
         assert!(help.contains("[default: 7d]") && help.contains("[default: 127.0.0.1:8080]"));
         assert!(!help.contains(KEY) && !help.contains("1.2.3.4"), "{help}");
-        for command in ["serve", "migrate", "check-config", "send-test-email"] {
+        for command in [
+            "serve",
+            "migrate",
+            "doctor",
+            "backup",
+            "restore",
+            "check-config",
+            "send-test-email",
+        ] {
             assert!(help.contains(command), "{command}");
         }
     }

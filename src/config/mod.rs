@@ -31,6 +31,18 @@ pub enum Command {
     Serve,
     /// Bring the database to this version's tables and stop
     Migrate,
+    /// Look for what should not be in the database, and say what was found; changes nothing
+    Doctor,
+    /// Write a copy of the database into FILE, while it is in use (SQLite)
+    Backup {
+        /// A file that is not there yet
+        file: PathBuf,
+    },
+    /// Put the backup in FILE in the place of the database (SQLite); without FILE, settle what pg_restore brought back (PostgreSQL)
+    Restore {
+        /// What `roster backup` wrote
+        file: Option<PathBuf>,
+    },
     /// Print every setting, its value and where it came from, and stop
     CheckConfig,
     /// Send one letter to ADDRESS with the configured mail settings and say what became of it
@@ -85,6 +97,10 @@ pub struct Config {
     pub log: String,
     /// `LOG_FORMAT`: how log lines look.
     pub log_format: LogFormat,
+    /// `HTTP_CONNECTIONS`: most connections of browsers and programs at a time.
+    pub http_connections: usize,
+    /// `METRICS_LISTEN`: where `/metrics` is served. None: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// `WORKERS`: threads that serve HTTP.
     pub workers: usize,
     settings: Vec<Setting>,

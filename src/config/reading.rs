@@ -200,6 +200,18 @@ impl Reading {
             &flags.log_format,
             one_of([("text", LogFormat::Text), ("json", LogFormat::Json)]),
         );
+        let http_connections = self.value(
+            "HTTP_CONNECTIONS",
+            &flags.http_connections,
+            number(16..=1_000_000),
+        );
+        let metrics_listen = match flags.metrics_listen {
+            Some(text) => self.value("METRICS_LISTEN", &text, self::listen).map(Some),
+            None => {
+                self.note("METRICS_LISTEN", "(not served)".to_owned());
+                Some(None)
+            }
+        };
         let workers = flags.workers.unwrap_or_else(|| {
             std::thread::available_parallelism()
                 .map_or(1, NonZero::get)
@@ -233,6 +245,8 @@ impl Reading {
             trusted_proxies: trusted_proxies?,
             log: log?,
             log_format: log_format?,
+            http_connections: usize::try_from(http_connections?).ok()?,
+            metrics_listen: metrics_listen?,
             workers: usize::try_from(workers?).ok()?,
             settings: Vec::new(),
         })

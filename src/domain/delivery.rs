@@ -103,6 +103,10 @@ impl DeliveryState {
 /// twelve to fifteen hours after the first: a mail server may be down overnight.
 pub const MOST_ATTEMPTS: i32 = 12;
 
+/// Why a letter that waited in a backup is not sent after it was restored: that may have happened already (I8).
+pub const RESTORED: &str =
+    "Restored from a backup: this letter may have been sent after the backup was made";
+
 /// How long a worker may hold a letter. Longer than any conversation's time limit, so that a lease that ran out
 /// means that its worker is gone.
 pub const LEASE: Duration = Duration::minutes(3);
@@ -129,6 +133,17 @@ pub struct Verdict {
     pub due_at: Option<Timestamp>,
     /// What the server said, for people.
     pub reason: Option<String>,
+}
+
+impl Verdict {
+    /// Not sent, because there is no reason to any more.
+    pub fn dropped(why: &str) -> Self {
+        Self {
+            state: DeliveryState::Dropped,
+            due_at: None,
+            reason: Some(why.to_owned()),
+        }
+    }
 }
 
 /// Classifies the `attempts`-th attempt (from 1). `jitter`, 0 to 1, stretches the pause by up
@@ -186,6 +201,21 @@ pub fn pause_after(attempts: i32) -> Duration {
     Duration::seconds((30_i64 << doublings).min(4 * 3600))
 }
 
+/// How long the whole queue rests after the `tries`-th letter in a row that met a fault of our own (login, TLS, sender):
+/// 30 s, doubling, at most 15 min. `jitter`, 0 to 1, stretches it by up to a quarter, so that several Rosters that share
+/// a mail server do not knock together.
+pub fn rest_after(tries: i32, jitter: f64) -> Duration {
+    let doublings = u32::try_from(tries.clamp(1, 20) - 1).unwrap_or(0);
+    let rest = Duration::seconds((30_i64 << doublings).min(12 * 60));
+    rest * (1.0 + jitter.clamp(0.0, 1.0) / 4.0)
+}
+
+/// Whether a fault that looks like ours belongs to one letter: it met the fault before, and since then another letter
+/// has gone through. Such a letter is tried again by itself and given up in the end; the others do not wait for it.
+pub fn is_poison(met_before: Option<Timestamp>, another_went: Option<Timestamp>) -> bool {
+    met_before.is_some_and(|met| another_went.is_some_and(|went| went > met))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +245,49 @@ mod tests {
     fn jitter_only_lengthens() {
         let at = |jitter| judge(Outcome::Temporary(String::new()), 1, NOW, jitter).due_at;
         assert_eq!(at(0.0), Some(NOW.plus(Duration::seconds(30))));
-        assert!(at(1.0) > at(0.0) && at(7.0) == at(1.0));
+        let most = Duration::seconds(30) + Duration::milliseconds(7_500);
+        assert_eq!(at(1.0), Some(NOW.plus(most)), "by a quarter at most");
+        assert_eq!(at(7.0), at(1.0));
+    }
+
+    /// A letter that stops the program each time must not be tried for ever.
+    #[test]
+    fn abandoned_letters_are_tried_as_often_as_others() {
+        for state in [DeliveryState::Queued, DeliveryState::Sending] {
+            let again = judge_abandoned(state, MOST_ATTEMPTS - 1, NOW);
+            assert_eq!(
+                (again.state, again.due_at),
+                (DeliveryState::Queued, Some(NOW))
+            );
+            let over = judge_abandoned(state, MOST_ATTEMPTS, NOW);
+            assert_eq!((over.state, over.due_at), (DeliveryState::Failed, None));
+            assert!(over.reason.is_some(), "the list says why");
+        }
+    }
+
+    #[test]
+    fn rests_grow_from_half_a_minute_to_a_quarter_of_an_hour() {
+        let mut last = Duration::ZERO;
+        for tries in 1..40 {
+            let rest = rest_after(tries, 0.0);
+            assert!(rest >= last && rest_after(tries, 1.0) > rest);
+            last = rest;
+        }
+        assert_eq!(rest_after(1, 0.0), Duration::seconds(30));
+        assert_eq!(rest_after(39, 9.0), Duration::minutes(15));
+    }
+
+    #[test]
+    fn a_letter_is_poison_only_when_another_went_through_meanwhile() {
+        let later = NOW.plus(Duration::SECOND);
+        assert!(is_poison(Some(NOW), Some(later)));
+        for (met, went) in [
+            (None, Some(later)),
+            (Some(NOW), None),
+            (Some(later), Some(NOW)),
+        ] {
+            assert!(!is_poison(met, went), "{met:?} {went:?}");
+        }
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub enum Refusal {
     InvitationClosed,
     /// The invitation has expired: it can be resent, not copied or edited.
     InvitationExpired,
+    /// The key that made the invitation's link is no longer configured: it can be resent, with a new link.
+    LinkKeyGone,
     /// A mail to this address went out less than the cooldown ago (R-INV-8).
     Cooldown(Timestamp),
     /// A daily quota of mail is used up (R-INV-8).
@@ -113,6 +115,7 @@ impl Refusal {
             Self::NoMail => "no_mail",
             Self::InvitationClosed => "invitation_closed",
             Self::InvitationExpired => "invitation_expired",
+            Self::LinkKeyGone => "link_key_gone",
             Self::Cooldown(_) => "cooldown",
             Self::MailQuota(_) => "mail_quota",
             Self::AskedAlready(_) => "asked_already",

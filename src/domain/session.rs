@@ -40,4 +40,17 @@ mod tests {
         assert!(alive(start, used, used));
         assert!(!alive(start, used, start.plus(ABSOLUTE)));
     }
+
+    /// Every page would write otherwise.
+    #[test]
+    fn last_seen_is_noted_once_a_minute() {
+        let start = Timestamp::from_micros(0);
+        assert!(!touch_due(start, start));
+        assert!(!touch_due(
+            start,
+            start.plus(TOUCH_EVERY - Duration::MICROSECOND)
+        ));
+        assert!(touch_due(start, start.plus(TOUCH_EVERY)));
+        assert!(touch_due(start, start.plus(TOUCH_EVERY * 2)));
+    }
 }

@@ -145,7 +145,7 @@ pub fn search_terms(query: &str) -> Vec<String> {
     let mut terms: Vec<String> = query
         .split_whitespace()
         .map(fold)
-        .filter(|term| !term.is_empty() && !term.contains(char::is_control))
+        .filter(|term| !term.contains(char::is_control))
         // The mark is ours: typed in front of a word it would reach into the addresses.
         .map(|term| term.trim_start_matches(ADDRESS_MARK).to_owned())
         .filter(|term| !term.is_empty())
@@ -217,6 +217,7 @@ mod tests {
         );
         assert_eq!(Note::parse(" \r\n "), Ok(None));
         assert_eq!(Note::parse("a\u{1b}[0m"), Err(TextFault::Control));
+        assert!(Note::parse(&"é".repeat(500)).is_ok());
         assert_eq!(Note::parse(&"x".repeat(501)), Err(TextFault::TooLong(500)));
     }
 
@@ -236,5 +237,7 @@ mod tests {
             ]
         );
         assert_eq!(search_terms(" Grac  HOP grac "), ["grac", "hop"]);
+        // PostgreSQL takes no NUL in a text, and no name has a control character to find.
+        assert_eq!(search_terms("gr\0ac \u{1b}[0m hop"), ["hop"]);
     }
 }

@@ -147,6 +147,18 @@ mod tests {
         }
     }
 
+    /// What PostgreSQL and the calendar form cannot hold comes only from an address somebody has written.
+    #[test]
+    fn the_calendar_ends_with_the_year_9999() {
+        let last = Timestamp::start_of_day("9999-12-31")
+            .map_or(Timestamp::from_micros(0), |day| day.plus(Duration::DAY));
+        assert!(last.minus(Duration::MICROSECOND).in_calendar());
+        assert!(!last.in_calendar());
+        let first = Timestamp::from_micros(0);
+        assert!(first.in_calendar());
+        assert!(!first.minus(Duration::MICROSECOND).in_calendar());
+    }
+
     #[test]
     fn calendar_form_and_back() {
         let at = Timestamp::from_micros(1_800_000_000_123_456);

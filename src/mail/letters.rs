@@ -95,6 +95,9 @@ impl Sender {
         matter: &Matter,
         now: Timestamp,
     ) -> Result<Letter, NoLetter> {
+        if let Some(why) = pointless(matter, kind, now) {
+            return Err(NoLetter::Pointless(why));
+        }
         let mut reply_to = None;
         let (subject, text, html) = match matter {
             Matter::Invitation(about) => {
@@ -104,10 +107,10 @@ impl Sender {
                         address: about.inviter_email.key().to_owned(),
                     });
                 }
-                self.invitation(about, kind == LetterKind::Reminder, now)?
+                self.invitation(about, kind == LetterKind::Reminder)?
             }
             Matter::Notification(row) => self.notification(&row.notification, to)?,
-            Matter::Proof(both) => self.proof(&both.0, &both.1, now)?,
+            Matter::Proof(both) => self.proof(&both.0, &both.1)?,
         };
         Ok(Letter {
             id: id.to_string(),
@@ -124,28 +127,8 @@ impl Sender {
         })
     }
 
-    fn invitation(
-        &self,
-        about: &About,
-        reminder: bool,
-        now: Timestamp,
-    ) -> Result<Written, NoLetter> {
-        if about.deleted {
-            return Err(NoLetter::Pointless(
-                "The organization was deleted before this was sent",
-            ));
-        }
+    fn invitation(&self, about: &About, reminder: bool) -> Result<Written, NoLetter> {
         let it = &about.invitation;
-        if it.acceptable(now).is_err() {
-            return Err(NoLetter::Pointless(
-                "The invitation had ended before this was sent",
-            ));
-        }
-        if reminder && it.expires_at > now.plus(REMIND_BEFORE) {
-            return Err(NoLetter::Pointless(
-                "The invitation was sent again before this reminder was",
-            ));
-        }
         let token = self
             .links
             .make(Purpose::Invitation, it.id.0, it.link_version)
@@ -238,12 +221,7 @@ impl Sender {
         })
     }
 
-    fn proof(&self, proof: &Proof, account: &Account, now: Timestamp) -> Result<Written, NoLetter> {
-        if proof.good(now).is_err() {
-            return Err(NoLetter::Pointless(
-                "A newer letter took its place before this was sent",
-            ));
-        }
+    fn proof(&self, proof: &Proof, account: &Account) -> Result<Written, NoLetter> {
         let (purpose, heading, button) = match proof.purpose {
             ProofPurpose::VerifyEmail => (
                 Purpose::VerifyEmail,
@@ -299,8 +277,31 @@ impl Sender {
     }
 }
 
+/// Why there is no reason for a letter any more, if so. Asked when it is written, and again at the last moment before it
+/// leaves.
+pub(super) fn pointless(matter: &Matter, kind: LetterKind, now: Timestamp) -> Option<&'static str> {
+    match matter {
+        Matter::Invitation(about) if about.deleted => {
+            Some("The organization was deleted before this was sent")
+        }
+        Matter::Invitation(about) if about.invitation.acceptable(now).is_err() => {
+            Some("The invitation had ended before this was sent")
+        }
+        Matter::Invitation(about)
+            if kind == LetterKind::Reminder
+                && about.invitation.expires_at > now.plus(REMIND_BEFORE) =>
+        {
+            Some("The invitation was sent again before this reminder was")
+        }
+        Matter::Proof(both) if both.0.good(now).is_err() => {
+            Some("A newer letter took its place before this was sent")
+        }
+        _ => None,
+    }
+}
+
 fn no_key() -> NoLetter {
-    NoLetter::Impossible("the key that made this link is no longer configured".to_owned())
+    NoLetter::Impossible("The key that its link was made with is no longer configured".to_owned())
 }
 
 fn rendered(template: &impl Template) -> Result<String, NoLetter> {

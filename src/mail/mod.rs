@@ -2,4 +2,5 @@
 
 pub mod letters;
 pub mod outbox;
+mod reasons;
 pub mod transport;

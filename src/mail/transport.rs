@@ -20,6 +20,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use super::reasons::LONGEST_REASON;
+use super::reasons::{clean, in_words, one_line, reason};
 use lettre::{
     Address, Message,
     address::Envelope,
@@ -40,8 +42,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Most characters of an [`Outcome`]'s text.
-pub const LONGEST_REASON: usize = 300;
 /// How long a farewell may take. Nobody waits for the answer to QUIT.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a kept connection may take to answer NOOP before a new one is made.
@@ -225,6 +225,17 @@ enum Step<'m> {
 }
 
 impl Mailer {
+    /// Another one for the same server, without a connection.
+    pub fn another(&self) -> Self {
+        Self {
+            transport: self.transport.clone(),
+            host: self.host.clone(),
+            limits: self.limits,
+            tls: self.tls.clone(),
+            kept: None,
+        }
+    }
+
     /// A mailer that has not connected yet. `public_host` is the host of `PUBLIC_URL`: it names this server in `Message-ID` and EHLO.
     pub fn new(transport: Transport, public_host: &str, limits: Limits) -> Self {
         let host = one_line(public_host);
@@ -359,7 +370,7 @@ impl Mailer {
         .await
         .map_err(|e| {
             if smtp.security == Security::Implicit && is_tls_fault(&e) {
-                Outcome::Misconfigured(clean(&format!("No TLS with {}: {e}", smtp.host)))
+                Outcome::Misconfigured(clean(&format!("No TLS with {}: {}", smtp.host, reason(&e))))
             } else {
                 not_yet(&e, &format!("No connection to {}", smtp.host))
             }
@@ -367,7 +378,11 @@ impl Mailer {
         if let Some(tls) = start {
             connection.starttls(tls, &hello).await.map_err(|e| {
                 if e.is_client() || is_tls_fault(&e) {
-                    Outcome::Misconfigured(clean(&format!("No TLS with {}: {e}", smtp.host)))
+                    Outcome::Misconfigured(clean(&format!(
+                        "No TLS with {}: {}",
+                        smtp.host,
+                        reason(&e)
+                    )))
                 } else {
                     not_yet(&e, "STARTTLS")
                 }
@@ -380,7 +395,7 @@ impl Mailer {
                 .await
                 .map_err(|e| {
                     if e.is_client() {
-                        Outcome::Misconfigured(clean(&format!("Login: {e}")))
+                        Outcome::Misconfigured(clean(&format!("Login: {}", reason(&e))))
                     } else {
                         not_yet(&e, "Login")
                     }
@@ -425,7 +440,8 @@ impl Ready<'_> {
                             Outcome::Temporary(reason(&e))
                         } else {
                             Outcome::Unknown(clean(&format!(
-                                "The letter was sent and no answer came: {e}"
+                                "The letter was sent and no answer came: {}",
+                                reason(&e)
                             )))
                         };
                         if e.status().is_some() {
@@ -524,7 +540,7 @@ async fn envelope(
     let answer = connection
         .command(Data)
         .await
-        .map_err(|e| not_yet(&e, "DATA"))?;
+        .map_err(|e| not_yet(&e, "Before the letter"))?;
     // to send a letter after anything but 354 would be to send commands
     expect(&answer, Severity::PositiveIntermediate)
 }
@@ -708,54 +724,6 @@ fn body(text: &str) -> String {
         .replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "")
 }
 
-/// The text on one line: control characters and runs of white space become one space each.
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// What a reply said, code first: `550 5.1.1 no such user`. Failures without a reply in lettre's words.
-fn reason(e: &SmtpError) -> String {
-    match (e.status(), e.source()) {
-        (Some(code), Some(said)) => clean(&format!("{code} {said}")),
-        _ => clean(&e.to_string()),
-    }
-}
-
-fn in_words(response: &Response) -> String {
-    let said: Vec<&str> = response.message().collect();
-    clean(&format!("{} {}", response.code(), said.join(" ")))
-}
-
-/// Makes what a server said fit to be stored and shown. Servers quote what they refuse, and a letter holds a link:
-/// anything as long as a link's token is cut, because no database or log may hold one (R-INV-5).
-fn clean(text: &str) -> String {
-    const TOKEN: usize = 40;
-    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let mut out = String::new();
-    let mut rest = one_line(text);
-    while !rest.is_empty() {
-        let run = rest.find(|c| !is_token(c)).unwrap_or(rest.len());
-        if run >= TOKEN {
-            out.push_str(&rest[..4]);
-            out.push('…');
-        } else {
-            out.push_str(&rest[..run]);
-        }
-        rest.drain(..run);
-        let other = rest.find(is_token).unwrap_or(rest.len());
-        out.push_str(&rest[..other]);
-        rest.drain(..other);
-    }
-    if out.chars().count() > LONGEST_REASON {
-        out = out.chars().take(LONGEST_REASON - 1).collect();
-        out.push('…');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -820,23 +788,6 @@ mod tests {
             address: "nobody".to_owned(),
         });
         assert!(!built(&bad).contains("Reply-To"));
-    }
-
-    #[test]
-    fn reasons_are_fit_to_be_shown() {
-        assert_eq!(
-            clean(" 550  no\r\nsuch\tuser\u{7}\u{0} "),
-            "550 no such user"
-        );
-        let token = format!("inv_{}", "aB3-".repeat(12));
-        assert_eq!(
-            clean(&format!(
-                "554 spam: https://roster.example.test/accept-invitation/{token}?x"
-            )),
-            "554 spam: https://roster.example.test/accept-invitation/inv_…?x"
-        );
-        assert_eq!(clean(&"é ".repeat(400)).chars().count(), LONGEST_REASON);
-        assert_eq!(clean(""), "");
     }
 
     #[test]

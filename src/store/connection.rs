@@ -39,10 +39,13 @@ impl std::fmt::Debug for Target {
     }
 }
 
-/// How long a statement waits for a lock, on both databases.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for a lock, on both databases: shorter than a request waits for its answer.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Opens connections for the pool, and one by one. The derived `Conn::establish` would try both databases in turn and hide why.
+/// How long switching a new SQLite file to WAL may take: several processes may start at once.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens connections. The derived `Conn::establish` would try both databases in turn and hide why.
 #[derive(Clone, Debug)]
 pub(super) struct Manager {
     pub(super) target: Target,
@@ -70,17 +73,17 @@ impl Manager {
                     LOCK_TIMEOUT.as_millis()
                 );
                 // Of two processes that switch a new file to WAL at once, one is told "locked" whatever its time-out.
-                let until = Instant::now() + LOCK_TIMEOUT;
-                while let Err(error) = conn.batch_execute(&settings) {
-                    if Instant::now() > until || !error.to_string().contains("database is locked") {
-                        return Err(error.into());
+                let until = Instant::now() + START_TIMEOUT;
+                while let Err(error) = conn.batch_execute(&settings).map_err(Error::from) {
+                    if Instant::now() > until || !error.is_locked() {
+                        return Err(error);
                     }
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Ok(Conn::Sqlite(conn))
             }
             Target::Postgres(url) => {
-                let mut conn = PgConnection::establish(url)?;
+                let mut conn = connect(url)?;
                 conn.batch_execute(&format!(
                     "SET TIME ZONE 'UTC'; SET lock_timeout = {}; SET statement_timeout = '30s'; \
                      SET idle_in_transaction_session_timeout = '60s'",
@@ -91,23 +94,6 @@ impl Manager {
                 Ok(Conn::Postgres(conn))
             }
         }
-    }
-}
-
-impl r2d2::ManageConnection for Manager {
-    type Connection = Conn;
-    type Error = Error;
-
-    fn connect(&self) -> Result<Conn> {
-        self.open()
-    }
-
-    fn is_valid(&self, conn: &mut Conn) -> Result<()> {
-        Ok(conn.ping()?)
-    }
-
-    fn has_broken(&self, conn: &mut Conn) -> bool {
-        std::thread::panicking() || R2D2Connection::is_broken(conn)
     }
 }
 
@@ -148,10 +134,84 @@ impl Conn {
         )?)
     }
 
-    /// Undoes the transaction. A connection that cannot even do that is dropped by the pool.
-    pub(super) fn rollback(&mut self) {
-        if let Err(error) = <Self as TransactionManager<Self>>::rollback_transaction(self) {
-            tracing::debug!(%error, "rollback failed");
+    /// As [`Conn::commit`], and says [`Error::Unsure`] where the server is gone: it may have committed all the same.
+    pub(super) fn commit_or_know(&mut self) -> Result<()> {
+        match self.commit() {
+            Err(error) if !self.answers() => Err(Error::Unsure(error.to_string())),
+            done => done,
         }
+    }
+
+    /// Undoes the transaction if there still is one; `false` when the connection is of no use any more.
+    pub(super) fn rollback(&mut self) -> bool {
+        if is_in_transaction(self)
+            && let Err(error) = <Self as TransactionManager<Self>>::rollback_transaction(self)
+        {
+            tracing::debug!(%error, "rollback failed");
+            return false;
+        }
+        !R2D2Connection::is_broken(self)
+    }
+
+    /// Whether there still is somebody at the other end, and no transaction left over.
+    pub(super) fn answers(&mut self) -> bool {
+        self.ping().is_ok() && !R2D2Connection::is_broken(self)
+    }
+}
+
+fn is_in_transaction(conn: &mut Conn) -> bool {
+    let status = <Conn as TransactionManager<Conn>>::transaction_manager_status_mut(conn);
+    !matches!(status.transaction_depth(), Ok(None))
+}
+
+/// Connects to PostgreSQL, in a few seconds or not at all.
+pub(super) fn connect(url: &str) -> Result<PgConnection> {
+    Ok(PgConnection::establish(&noticing(url))?)
+}
+
+/// The URL with what libpq needs to notice that a server has vanished, and with the name by which Roster's connections
+/// know each other: whoever sets these in `DATABASE_URL` decides.
+fn noticing(url: &str) -> String {
+    // In seconds, but for tcp_user_timeout: milliseconds until data that was sent must have been acknowledged.
+    const WANTED: [(&str, &str); 6] = [
+        ("application_name", "roster"),
+        ("connect_timeout", "2"),
+        ("keepalives_idle", "10"),
+        ("keepalives_interval", "5"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "10000"),
+    ];
+    let given = url.split_once('?').map_or("", |(_, given)| given);
+    let is_given = |name: &str| {
+        given
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(name))
+    };
+    let mut noticing = url.to_owned();
+    for (name, value) in WANTED {
+        if !is_given(name) {
+            noticing.push(if noticing.contains('?') { '&' } else { '?' });
+            noticing.push_str(&format!("{name}={value}"));
+        }
+    }
+    noticing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::noticing;
+
+    #[test]
+    fn a_vanished_server_is_noticed_unless_the_operator_decides_otherwise() {
+        assert_eq!(
+            noticing("postgres://db/roster?sslmode=disable&connect_timeout=9&tcp_user_timeout=0"),
+            "postgres://db/roster?sslmode=disable&connect_timeout=9&tcp_user_timeout=0\
+             &application_name=roster&keepalives_idle=10&keepalives_interval=5&keepalives_count=3"
+        );
+        let short = noticing("postgres:///roster");
+        assert!(
+            short.starts_with("postgres:///roster?application_name=roster&connect_timeout=2&"),
+            "{short}"
+        );
     }
 }

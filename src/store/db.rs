@@ -4,16 +4,22 @@ use super::{
     connection::{Conn, Manager, Target},
     error::{Error, Repeatable, Result},
     migrate,
+    patience::{Caller, Ticket, nobody_waits, pause},
+    place::Place,
+    pool::{Pool, Pooled},
+    status::{Status, Waits},
     writer::Writer,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use std::{sync::Arc, time::Instant};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::spawn_blocking,
+    time::timeout_at,
+};
+use tracing::Span;
 
-/// How long a request waits for a connection before it is told to come back (r2d2 itself would wait 30 s).
-const CONNECTION_WAIT: Duration = Duration::from_millis(2500);
-
-/// How often a write that collided with another is tried in all.
-const TRIES: usize = 4;
+/// How often a write that collided with another is tried in all, if there is time.
+const TRIES: u32 = 8;
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -33,12 +39,13 @@ pub struct Db {
 }
 
 struct Shared {
-    manager: Manager,
-    pool: r2d2::Pool<Manager>,
+    pool: Pool,
     /// As many permits as connections: waiting costs a task, not a thread.
     gate: Arc<Semaphore>,
+    connections: usize,
     /// SQLite only.
     writer: Option<Writer>,
+    waits: Waits,
 }
 
 impl Db {
@@ -51,30 +58,27 @@ impl Db {
             target: options.target.clone(),
             synchronous_full: options.synchronous_full,
         };
-        let on_postgres = matches!(options.target, Target::Postgres(_));
         // The first connection by hand: its error says why, the pool's only that it took too long.
         let first = manager.open()?;
-        let writer = if on_postgres {
-            None
-        } else {
-            Some(Writer::start(first)?)
+        let place = Place::of(&manager.target)?;
+        let pool = Pool::new(manager.clone(), place.clone());
+        let waits = Waits::default();
+        let writer = match place {
+            None => {
+                pool.give_back(Pooled::new(first));
+                None
+            }
+            Some(place) => Some(Writer::start(first, manager, place, waits.clone())?),
         };
-        let pool = r2d2::Pool::builder()
-            .max_size(options.connections.max(1))
-            .min_idle(Some(1))
-            .connection_timeout(CONNECTION_WAIT)
-            // A socket to a restarted server is only seen to be dead by asking. SQLite has no such thing.
-            .test_on_check_out(on_postgres)
-            .error_handler(Box::new(LogErrors))
-            .build(manager.clone())
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let gate = Arc::new(Semaphore::new(options.connections.max(1) as usize));
+        let connections = options.connections.max(1) as usize;
+        let gate = Arc::new(Semaphore::new(connections));
         Ok(Self {
             shared: Arc::new(Shared {
-                manager,
                 pool,
                 gate,
+                connections,
                 writer,
+                waits,
             }),
         })
     }
@@ -85,36 +89,64 @@ impl Db {
     /// [`Error::Broken`] naming the migration that failed.
     pub fn migrate(&self) -> Result<usize> {
         // A connection of its own: on PostgreSQL migrating takes its time limits away.
-        migrate::run(&mut self.shared.manager.open()?)
+        migrate::run(&mut self.shared.pool.manager.open()?)
+    }
+
+    /// Whether changes can be kept, as far as this process can tell by itself.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when SQLite's file is not the one that was opened, or its writer has ended.
+    pub fn check_writing(&self) -> Result<()> {
+        if let Some(place) = &self.shared.pool.place {
+            place.check()?;
+        }
+        match &self.shared.writer {
+            Some(writer) if writer.has_ended() => {
+                Err(Error::Unavailable("the writer has ended".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How busy the connections are.
+    pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let in_use = shared
+            .connections
+            .saturating_sub(shared.gate.available_permits());
+        let (waits, timeouts) = shared.waits.counts();
+        Status {
+            connections: shared.connections,
+            open: in_use + shared.pool.free(),
+            in_use,
+            waits,
+            timeouts,
+            writer: shared.writer.as_ref().map(Writer::status),
+        }
     }
 
     /// Runs `work` on a connection, off the async threads. It must only read.
     ///
     /// # Errors
-    /// What `work` answers; [`Error::Unavailable`] when no connection is free in time.
+    /// What `work` answers; [`Error::Unavailable`] when there is no answer in time: see [`super::hurried`].
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> std::result::Result<T, E> + Send + 'static,
     ) -> std::result::Result<T, E>
     where
         T: Send + 'static,
-        E: From<Error> + Send + 'static,
+        E: From<Error> + Repeatable + Send + 'static,
     {
-        self.hop(move |shared| {
-            let mut conn = shared.connection()?;
-            conn.begin_read()?;
-            let done = work(&mut conn);
-            conn.end_read()?;
-            done
-        })
-        .await
+        self.hop(move |shared, ticket, until| shared.read(ticket, until, work))
+            .await
     }
 
     /// Runs `work` in one transaction and answers after it was committed; an error undoes it all.
     /// `work` may run more than once: after a collision with another transaction it is repeated from the start.
     ///
     /// # Errors
-    /// What `work` answers; [`Error::Unavailable`] when the database cannot take it.
+    /// What `work` answers; [`Error::Unavailable`] when the database cannot take it in time: then nothing has changed, and
+    /// will not. [`Error::Unsure`] when the commit had begun and its end is not known.
     pub async fn write<T, E>(
         &self,
         work: impl Fn(&mut Conn) -> std::result::Result<T, E> + Send + 'static,
@@ -125,82 +157,144 @@ impl Db {
     {
         match &self.shared.writer {
             Some(writer) => writer.write(work).await,
-            None => self.hop(move |shared| shared.write_retrying(&work)).await,
+            None => {
+                self.hop(move |shared, ticket, until| shared.write(ticket, until, &work))
+                    .await
+            }
         }
     }
 
     /// Takes a permit, then a blocking thread. The permit travels with the work: a visitor who leaves does not free it
-    /// while the work still runs.
+    /// while the work still runs, and work that hangs takes a connection away, not more.
     async fn hop<T, E>(
         &self,
-        work: impl FnOnce(&Shared) -> std::result::Result<T, E> + Send + 'static,
+        work: impl FnOnce(&Shared, &Ticket, Instant) -> std::result::Result<T, E> + Send + 'static,
     ) -> std::result::Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let permit = timeout(
-            CONNECTION_WAIT,
-            Arc::clone(&self.shared.gate).acquire_owned(),
-        )
-        .await
-        .map_err(|_| Error::Unavailable("every connection is busy".to_owned()))?
-        .map_err(|_| Error::Unavailable("the database is closed".to_owned()))?;
-        let shared = Arc::clone(&self.shared);
+        let waits = &self.shared.waits;
+        let caller = Caller::new(waits);
+        let until = caller.begin_by();
+        if self.shared.gate.available_permits() == 0 {
+            waits.wait();
+        }
+        let gate = Arc::clone(&self.shared.gate).acquire_owned();
+        let permit = timeout_at(until.into(), gate)
+            .await
+            .map_err(|_| {
+                waits.in_vain();
+                Error::Unavailable("every connection is busy".to_owned())
+            })?
+            .map_err(|_| Error::Unavailable("the database is closed".to_owned()))?;
+        let (shared, ticket) = (Arc::clone(&self.shared), caller.ticket());
+        let (tell, told) = oneshot::channel();
+        // What is logged over there belongs to this request.
+        let span = Span::current();
         spawn_blocking(move || {
             let _permit = permit;
-            work(&shared)
-        })
-        .await
-        .unwrap_or_else(|panicked| {
-            Err(Error::Broken(format!("a query panicked: {panicked}")).into())
-        })
+            // A caller that has gone away needs no answer.
+            span.in_scope(|| drop(tell.send(work(&shared, &ticket, until))));
+        });
+        let panicked = Error::Broken("a query panicked".to_owned());
+        caller.wait(told, panicked).await
     }
 }
 
 impl Shared {
-    fn connection(&self) -> Result<r2d2::PooledConnection<Manager>> {
-        self.pool
-            .get()
-            .map_err(|error| Error::Unavailable(error.to_string()))
+    fn read<T, E>(
+        &self,
+        ticket: &Ticket,
+        until: Instant,
+        work: impl FnOnce(&mut Conn) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E>
+    where
+        E: From<Error> + Repeatable,
+    {
+        let mut pooled = self.pool.connection(ticket, until)?;
+        if !ticket.begin() {
+            self.pool.give_back(pooled);
+            return Err(nobody_waits().into());
+        }
+        let conn = &mut pooled.conn;
+        conn.begin_read()?;
+        let done = work(conn);
+        let ended = conn.end_read();
+        match done {
+            // What failed here may go on failing: a standby, a full disk. The next visitor gets another connection.
+            Err(error) if error.faulty() => Err(error),
+            done => {
+                ended?;
+                self.pool.give_back(pooled);
+                done
+            }
+        }
     }
 
-    fn write_retrying<T, E>(
+    fn write<T, E>(
         &self,
+        ticket: &Ticket,
+        until: Instant,
         work: &impl Fn(&mut Conn) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E>
     where
         E: From<Error> + Repeatable,
     {
-        let mut conn = self.connection()?;
-        for attempt in 1.. {
-            conn.begin_write()?;
-            let done = work(&mut conn).and_then(|value| match conn.commit() {
-                Ok(()) => Ok(value),
-                Err(error) => Err(error.into()),
-            });
+        let mut tried = 1;
+        loop {
+            let (done, cut) = self.write_once(ticket, until, work);
             match done {
-                Err(error) => {
-                    conn.rollback();
-                    if attempt >= TRIES || !error.repeatable() {
+                // A connection that was cut before the commit has left nothing behind. Once only: perhaps this very
+                // work brings the server down.
+                Err(error) if tried < TRIES && (error.repeatable() || cut && tried == 1) => {
+                    // Whoever won needs a moment to finish.
+                    if pause(tried, until).is_err() {
                         return Err(error);
                     }
-                    // Whoever won needs a moment to finish; a fixed short pause is enough for two.
-                    std::thread::sleep(Duration::from_millis(5 * attempt as u64));
+                    tried += 1;
                 }
-                Ok(value) => return Ok(value),
+                done => return done,
             }
         }
-        Err(Error::Unavailable("the transaction kept colliding".to_owned()).into())
     }
-}
 
-/// Sends the pool's background failures to the log instead of standard error.
-#[derive(Debug)]
-struct LogErrors;
-
-impl r2d2::HandleError<Error> for LogErrors {
-    fn handle_error(&self, error: Error) {
-        tracing::warn!(%error, "cannot open a database connection");
+    /// One try, and whether its connection was cut before the commit.
+    fn write_once<T, E>(
+        &self,
+        ticket: &Ticket,
+        until: Instant,
+        work: &impl Fn(&mut Conn) -> std::result::Result<T, E>,
+    ) -> (std::result::Result<T, E>, bool)
+    where
+        E: From<Error> + Repeatable,
+    {
+        let mut pooled = match self.pool.begin_write(ticket, until) {
+            Ok(pooled) => pooled,
+            Err(error) => return (Err(error.into()), false),
+        };
+        let conn = &mut pooled.conn;
+        let mut done = if ticket.begin() {
+            work(conn)
+        } else {
+            Err(nobody_waits().into())
+        };
+        let worked = done.is_ok();
+        if worked && !ticket.seal() {
+            done = Err(nobody_waits().into());
+        }
+        let done = done.and_then(|value| match conn.commit_or_know() {
+            Ok(()) => Ok(value),
+            Err(error) => Err(error.into()),
+        });
+        let Err(error) = &done else {
+            self.pool.give_back(pooled);
+            return (done, false);
+        };
+        let alive = conn.rollback();
+        if alive && (error.repeatable() || !error.faulty()) {
+            self.pool.give_back(pooled);
+        }
+        (done, !alive && !worked)
     }
 }

@@ -4,6 +4,7 @@ use super::{
     connection::Conn,
     error::Result,
     notifications::NotificationRow,
+    outbox::{self, Trouble},
     schema::{accounts, deliveries, invitations, organizations},
 };
 use crate::domain::{
@@ -184,83 +185,249 @@ pub struct Leased {
     pub attempts: i32,
     /// What it is written from; nothing when a newer program queued it.
     pub about: Option<Subject>,
+    /// When it last met a fault that looked like ours.
+    pub faulted_at: Option<Timestamp>,
+    /// Whether it is the one try after a pause of the whole queue.
+    pub trying: bool,
 }
 
-/// Whether any letter waits for a worker at `now`.
-pub fn any_due(conn: &mut Conn, now: Timestamp) -> Result<bool> {
-    Ok(due(conn, now)?.is_some())
+/// What a worker sees before it takes the write lock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Whether there is anything to do.
+    pub due: bool,
+    /// Why letters wait, if the queue is paused.
+    pub trouble: Option<Trouble>,
 }
 
-type Due = (DeliveryId, DeliveryState, i32);
+/// Looks whether anything waits for a worker at `now`.
+pub fn look(conn: &mut Conn, now: Timestamp) -> Result<Look> {
+    let trouble = outbox::find(conn)?.trouble;
+    let turn = Turn::of(trouble.as_ref(), now);
+    let due = due(conn, turn, now)?.is_some() || (turn == Turn::Try && !any_waits(conn)?);
+    Ok(Look { due, trouble })
+}
 
-/// Kinds that only a newer program knows are left to it: one that cannot be read must not hold up all the others.
-fn due(conn: &mut Conn, now: Timestamp) -> Result<Option<Due>> {
-    let rows = deliveries::table
+/// Which letters a worker may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// All that are due.
+    Any,
+    /// The queue is paused: only what a dead worker left behind.
+    Abandoned,
+    /// The pause is over: one, to see whether the fault is mended.
+    Try,
+}
+
+impl Turn {
+    fn of(trouble: Option<&Trouble>, now: Timestamp) -> Self {
+        match trouble {
+            None => Self::Any,
+            Some(trouble) if trouble.until > now => Self::Abandoned,
+            Some(_) => Self::Try,
+        }
+    }
+}
+
+struct Due {
+    id: DeliveryId,
+    state: DeliveryState,
+    attempts: i32,
+    kind: LetterKind,
+    about: Option<(OrganizationId, InvitationId)>,
+}
+
+/// The letter whose turn it is. Kinds that only a newer program knows are left to it: one that cannot be read must not
+/// hold up all the others.
+fn due(conn: &mut Conn, turn: Turn, now: Timestamp) -> Result<Option<Due>> {
+    type Row = (
+        DeliveryId,
+        DeliveryState,
+        i32,
+        LetterKind,
+        Option<OrganizationId>,
+        Option<InvitationId>,
+    );
+    let waiting = deliveries::table
         .filter(deliveries::due_at.le(now))
         .filter(deliveries::kind.eq_any(LetterKind::ALL))
-        .order((deliveries::due_at.asc(), deliveries::id.asc()))
         .limit(1)
-        .select((deliveries::id, deliveries::state, deliveries::attempts))
-        .load::<Due>(conn)?;
-    Ok(rows.into_iter().next())
+        .select((
+            deliveries::id,
+            deliveries::state,
+            deliveries::attempts,
+            deliveries::kind,
+            deliveries::organization_id,
+            deliveries::invitation_id,
+        ));
+    let in_turn = (deliveries::due_at.asc(), deliveries::id.asc());
+    let rows = match turn {
+        Turn::Any => waiting.order(in_turn).load::<Row>(conn)?,
+        Turn::Abandoned => waiting
+            .filter(deliveries::state.ne(DeliveryState::Queued))
+            .order(in_turn)
+            .load::<Row>(conn)?,
+        // Who has never met the fault comes first, then who met it longest ago: a letter that causes it by itself
+        // is not the only one to try.
+        Turn::Try => waiting
+            .order((
+                deliveries::faulted_at.is_not_null(),
+                deliveries::faulted_at,
+                deliveries::due_at,
+                deliveries::id,
+            ))
+            .load::<Row>(conn)?,
+    };
+    Ok(rows.into_iter().next().map(
+        |(id, state, attempts, kind, organization, invitation)| Due {
+            id,
+            state,
+            attempts,
+            kind,
+            about: organization.zip(invitation),
+        },
+    ))
 }
+
+/// Whether any letter has not ended, due or not.
+fn any_waits(conn: &mut Conn) -> Result<bool> {
+    let rows = deliveries::table
+        .filter(deliveries::due_at.is_not_null())
+        .filter(deliveries::kind.eq_any(LetterKind::ALL))
+        .limit(1)
+        .select(deliveries::id)
+        .load::<DeliveryId>(conn)?;
+    Ok(!rows.is_empty())
+}
+
+/// Whether a newer letter does what this one was for: of resends pressed together one goes out. What counts is which
+/// letter the invitation itself names, which was decided under the organization's lock; ids of several instances may be
+/// out of order. Reminders need no such rule: one that was outrun by a resend says so itself.
+pub fn is_outrun(
+    conn: &mut Conn,
+    id: DeliveryId,
+    kind: LetterKind,
+    about: Option<(OrganizationId, InvitationId)>,
+) -> Result<bool> {
+    let (LetterKind::Invitation, Some((organization, invitation))) = (kind, about) else {
+        return Ok(false);
+    };
+    let newest = invitations::table
+        .inner_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::id.eq(invitation))
+        .select((deliveries::id, deliveries::state))
+        .get_result::<(DeliveryId, DeliveryState)>(conn)
+        .optional()?;
+    Ok(newest.is_some_and(|(newest, state)| {
+        newest != id
+            && matches!(
+                state,
+                DeliveryState::Queued
+                    | DeliveryState::Sending
+                    | DeliveryState::Handing
+                    | DeliveryState::Sent
+            )
+    }))
+}
+
+/// What [`is_outrun`] means for people.
+pub const OUTRUN: &str = "It was sent again before this letter left";
 
 /// What [`lease`] found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lease {
     /// A letter to send.
     Letter(Leased),
-    /// A letter whose worker died was dealt with; ask again.
+    /// A letter that needs no sending was dealt with; ask again.
     Again,
     /// Nothing is due.
     Empty,
 }
 
 /// Takes the letter that waits longest. The update names the attempt it saw, so of several workers one gets it.
-/// A lease that ran out is judged first: see [`judge_abandoned`].
+/// A lease that ran out is judged first: see [`judge_abandoned`]. While the queue is paused nothing is taken; after a
+/// pause one letter is, see [`outbox::take_try`].
+///
+/// That try locks the outbox's row before the letter's, and the worker that records an end does so the other way round.
+/// They cannot wait for each other: this one updates only a letter that is queued, the other only one that is leased,
+/// and PostgreSQL (READ COMMITTED) does not wait for a row that does not match. A stricter isolation may report a
+/// collision, which is repeated.
 pub fn lease(conn: &mut Conn, owner: Uuid, now: Timestamp) -> Result<Lease> {
-    let Some((id, state, attempts)) = due(conn, now)? else {
+    let turn = Turn::of(outbox::find(conn)?.trouble.as_ref(), now);
+    let Some(next) = due(conn, turn, now)? else {
+        if turn == Turn::Try && !any_waits(conn)? {
+            // Whatever met the fault was withdrawn: nothing waits, so there is nothing to tell.
+            outbox::resume(conn, None)?;
+            return Ok(Lease::Again);
+        }
         return Ok(Lease::Empty);
     };
-    let seen = deliveries::table
-        .filter(deliveries::id.eq(id))
-        .filter(deliveries::attempts.eq(attempts))
-        .filter(deliveries::state.eq(state))
-        .filter(deliveries::due_at.le(now));
-    if state != DeliveryState::Queued {
-        let verdict = judge_abandoned(state, attempts, now);
-        let finished = verdict.due_at.is_none().then_some(now);
-        diesel::update(seen)
-            .set((
-                deliveries::state.eq(verdict.state),
-                deliveries::due_at.eq(verdict.due_at),
-                deliveries::reason.eq(verdict.reason),
-                deliveries::lease_owner.eq(None::<DeliveryId>),
-                deliveries::finished_at.eq(finished),
-            ))
-            .execute(conn)?;
+    if next.state != DeliveryState::Queued {
+        let verdict = judge_abandoned(next.state, next.attempts, now);
+        end(conn, &next, &verdict, now)?;
         return Ok(Lease::Again);
     }
+    if is_outrun(conn, next.id, next.kind, next.about)? {
+        end(conn, &next, &Verdict::dropped(OUTRUN), now)?;
+        return Ok(Lease::Again);
+    }
+    if turn == Turn::Try && !outbox::take_try(conn, now)? {
+        return Ok(Lease::Again);
+    }
+    Ok(match take(conn, &next, owner, now)? {
+        Some(leased) => Lease::Letter(Leased {
+            trying: turn == Turn::Try,
+            ..leased
+        }),
+        None => Lease::Again,
+    })
+}
+
+/// The row as it was seen: whoever changed it meanwhile was first.
+macro_rules! as_seen {
+    ($seen:expr, $now:expr) => {
+        deliveries::table
+            .filter(deliveries::id.eq($seen.id))
+            .filter(deliveries::attempts.eq($seen.attempts))
+            .filter(deliveries::state.eq($seen.state))
+            .filter(deliveries::due_at.le($now))
+    };
+}
+
+/// Judges a letter that no worker holds.
+fn end(conn: &mut Conn, seen: &Due, verdict: &Verdict, now: Timestamp) -> Result<()> {
+    diesel::update(as_seen!(seen, now))
+        .set((
+            deliveries::state.eq(verdict.state),
+            deliveries::due_at.eq(verdict.due_at),
+            deliveries::reason.eq(verdict.reason.as_deref()),
+            deliveries::lease_owner.eq(None::<DeliveryId>),
+            deliveries::finished_at.eq(verdict.due_at.is_none().then_some(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn take(conn: &mut Conn, seen: &Due, owner: Uuid, now: Timestamp) -> Result<Option<Leased>> {
     type Row = (
-        LetterKind,
-        String,
-        String,
+        (String, String),
         i32,
+        Option<Timestamp>,
         (Option<OrganizationId>, Option<InvitationId>),
         (Option<AccountId>, Option<NotificationId>, Option<ProofId>),
     );
-    let row = diesel::update(seen)
+    let row = diesel::update(as_seen!(seen, now))
         .set((
             deliveries::state.eq(DeliveryState::Sending),
-            deliveries::attempts.eq(attempts + 1),
+            deliveries::attempts.eq(seen.attempts + 1),
             deliveries::due_at.eq(now.plus(LEASE)),
             deliveries::lease_owner.eq(DeliveryId(owner)),
         ))
         .returning((
-            deliveries::kind,
-            deliveries::email,
-            deliveries::email_key,
+            (deliveries::email, deliveries::email_key),
             deliveries::attempts,
+            deliveries::faulted_at,
             (deliveries::organization_id, deliveries::invitation_id),
             (
                 deliveries::account_id,
@@ -270,24 +437,141 @@ pub fn lease(conn: &mut Conn, owner: Uuid, now: Timestamp) -> Result<Lease> {
         ))
         .get_result::<Row>(conn)
         .optional()?;
-    Ok(match row {
-        None => Lease::Again,
-        Some((kind, email, email_key, attempts, about, of_account)) => {
+    Ok(row.map(
+        |((email, email_key), attempts, faulted_at, about, of_account)| {
             let about = match (about, of_account) {
                 ((Some(organization), Some(id)), _) => Some(Subject::Invitation(organization, id)),
                 (_, (Some(account), Some(id), _)) => Some(Subject::Notification(account, id)),
                 (_, (Some(account), None, Some(id))) => Some(Subject::Proof(account, id)),
                 _ => None,
             };
-            Lease::Letter(Leased {
-                id,
-                kind,
+            Leased {
+                id: seen.id,
+                kind: seen.kind,
                 to: EmailAddress::from_stored(email, email_key),
                 attempts,
                 about,
-            })
-        }
+                faulted_at,
+                trying: false,
+            }
+        },
+    ))
+}
+
+/// Puts a letter back that was not tried, or whose try met a fault of our own: the attempt does not count.
+/// `false` when the lease was lost meanwhile.
+pub fn give_back(
+    conn: &mut Conn,
+    leased: &Leased,
+    owner: Uuid,
+    fault: Option<&str>,
+    now: Timestamp,
+) -> Result<bool> {
+    let held = deliveries::table
+        .filter(deliveries::id.eq(leased.id))
+        .filter(deliveries::lease_owner.eq(DeliveryId(owner)))
+        .filter(deliveries::due_at.is_not_null());
+    let back = (
+        deliveries::state.eq(DeliveryState::Queued),
+        deliveries::attempts.eq(leased.attempts - 1),
+        deliveries::due_at.eq(now),
+        deliveries::lease_owner.eq(None::<DeliveryId>),
+    );
+    let changed = match fault {
+        None => diesel::update(held).set(back).execute(conn)?,
+        Some(reason) => diesel::update(held)
+            .set((
+                back,
+                deliveries::reason.eq(reason),
+                deliveries::faulted_at.eq(now),
+            ))
+            .execute(conn)?,
+    };
+    Ok(changed == 1)
+}
+
+/// Notes when a letter met a fault that looked like ours.
+pub fn set_faulted(conn: &mut Conn, id: DeliveryId, now: Timestamp) -> Result<()> {
+    diesel::update(deliveries::table.filter(deliveries::id.eq(id)))
+        .set(deliveries::faulted_at.eq(now))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Ends letters that no worker will take any more, because mail was switched off: at most `most` in one go. What a
+/// worker holds is left alone until its lease is over. Answers whether any letter is left.
+pub fn write_off(conn: &mut Conn, reason: &str, most: i64, now: Timestamp) -> Result<Left> {
+    let not_emailed = Verdict {
+        state: DeliveryState::NotEmailed,
+        due_at: None,
+        reason: Some(reason.to_owned()),
+    };
+    let rows = deliveries::table
+        .filter(deliveries::due_at.is_not_null())
+        .filter(deliveries::kind.eq_any(LetterKind::ALL))
+        .filter(
+            deliveries::state
+                .eq(DeliveryState::Queued)
+                .or(deliveries::due_at.le(now)),
+        )
+        .order((deliveries::due_at, deliveries::id))
+        .limit(most)
+        .select((deliveries::id, deliveries::state))
+        .load::<(DeliveryId, DeliveryState)>(conn)?;
+    let full = i64::try_from(rows.len()).is_ok_and(|found| found >= most);
+    for (id, state) in rows {
+        let verdict = match state {
+            DeliveryState::Handing => judge_abandoned(state, 1, now),
+            _ => not_emailed.clone(),
+        };
+        diesel::update(
+            deliveries::table
+                .filter(deliveries::id.eq(id))
+                .filter(deliveries::state.eq(state)),
+        )
+        .set((
+            deliveries::state.eq(verdict.state),
+            deliveries::due_at.eq(None::<Timestamp>),
+            deliveries::reason.eq(verdict.reason),
+            deliveries::lease_owner.eq(None::<DeliveryId>),
+            deliveries::finished_at.eq(now),
+        ))
+        .execute(conn)?;
+    }
+    Ok(match (full, any_waits(conn)?) {
+        (true, _) => Left::More,
+        (false, true) => Left::Held,
+        (false, false) => Left::Nothing,
     })
+}
+
+/// What [`write_off`] has left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// There may be more to write off.
+    More,
+    /// Only letters that a worker holds, or held when it died.
+    Held,
+    /// Nothing.
+    Nothing,
+}
+
+/// Holds an invitation as it is until the transaction ends: nobody revokes it between the last look and the letter's
+/// leaving.
+pub fn lock_invitation(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    invitation: InvitationId,
+) -> Result<()> {
+    let row = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(invitations::id.eq(invitation))
+        .select(invitations::id);
+    // SQLite has one writer anyway.
+    if let Conn::Postgres(conn) = conn {
+        row.for_share().load::<InvitationId>(conn)?;
+    }
+    Ok(())
 }
 
 /// Records that the letter is about to be handed over: from here on silence means *unknown* (R-INV-9).
@@ -426,4 +710,19 @@ pub fn forget_account(conn: &mut Conn, account: AccountId) -> Result<()> {
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Ends every letter that is still to be sent, with a reason: nobody knows whether it was. Answers how many.
+pub fn end_as_unknown(conn: &mut Conn, reason: &str, now: Timestamp) -> Result<usize> {
+    Ok(
+        diesel::update(deliveries::table.filter(deliveries::due_at.is_not_null()))
+            .set((
+                deliveries::state.eq(DeliveryState::Unknown),
+                deliveries::due_at.eq(None::<Timestamp>),
+                deliveries::lease_owner.eq(None::<DeliveryId>),
+                deliveries::reason.eq(reason),
+                deliveries::finished_at.eq(now),
+            ))
+            .execute(conn)?,
+    )
 }

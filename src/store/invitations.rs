@@ -708,6 +708,36 @@ pub fn due(conn: &mut Conn, what: Due, most: i64) -> Result<Vec<(OrganizationId,
         .load(conn)?)
 }
 
+/// Ends the time of an invitation whose link nobody can make any more. `false` when it has ended otherwise.
+pub fn set_expired(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
+    let changed = diesel::update(still_pending(it))
+        .set(invitations::expires_at.eq(now))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Notes for every invitation that expires by then that its reminder is settled, and for those that have expired that
+/// the inviter was told.
+pub fn settle_reminders(conn: &mut Conn, reminded_by: Timestamp, now: Timestamp) -> Result<()> {
+    diesel::update(
+        invitations::table
+            .filter(sql::<Bool>("state = 'pending'"))
+            .filter(invitations::reminded_at.is_null())
+            .filter(invitations::expires_at.le(reminded_by)),
+    )
+    .set(invitations::reminded_at.eq(now))
+    .execute(conn)?;
+    diesel::update(
+        invitations::table
+            .filter(sql::<Bool>("state = 'pending'"))
+            .filter(invitations::lapse_told_at.is_null())
+            .filter(invitations::expires_at.le(now)),
+    )
+    .set(invitations::lapse_told_at.eq(now))
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Notes that the question of a reminder is settled. `false` when it was, or when the invitation has ended.
 pub fn set_reminded(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
     let changed = diesel::update(still_pending(it).filter(invitations::reminded_at.is_null()))

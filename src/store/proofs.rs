@@ -194,3 +194,12 @@ pub fn delete_before(conn: &mut Conn, before: Timestamp, most: i64) -> Result<us
         .load::<ProofId>(conn)?;
     Ok(diesel::delete(proofs::table.filter(proofs::id.eq_any(old))).execute(conn)?)
 }
+
+/// Ends every open proof of everybody, and answers how many.
+pub fn close_every(conn: &mut Conn, now: Timestamp) -> Result<usize> {
+    Ok(
+        diesel::update(proofs::table.filter(proofs::closed_at.is_null()))
+            .set(proofs::closed_at.eq(now))
+            .execute(conn)?,
+    )
+}

@@ -122,6 +122,7 @@ diesel::table! {
         account_id -> Nullable<DbUuid>,
         notification_id -> Nullable<DbUuid>,
         proof_id -> Nullable<DbUuid>,
+        faulted_at -> Nullable<DbTime>,
     }
 }
 
@@ -230,6 +231,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{Binary, Integer, Nullable, Text};
+    use crate::store::types::{DbTime, DbUuid};
+
+    outbox (name) {
+        name -> Text,
+        since -> Nullable<DbTime>,
+        paused_until -> Nullable<DbTime>,
+        tries -> Integer,
+        reason -> Nullable<Text>,
+        faulted_at -> Nullable<DbTime>,
+        went_at -> Nullable<DbTime>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     organizations,
@@ -245,6 +261,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     notifications,
     muted_letters,
     consents,
+    outbox,
 );
 
 diesel::joinable!(memberships -> accounts (account_id));

@@ -431,3 +431,8 @@ pub fn set_no_organization(conn: &mut Conn, organization: OrganizationId) -> Res
         .execute(conn)?;
     Ok(())
 }
+
+/// Ends every session of everybody, and answers how many.
+pub fn delete_every(conn: &mut Conn) -> Result<usize> {
+    Ok(diesel::delete(sessions::table).execute(conn)?)
+}

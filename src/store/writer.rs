@@ -5,22 +5,42 @@
 //! runs in a savepoint of its own, one commit makes them all last, and nobody is answered before it has.
 
 use super::{
-    connection::Conn,
+    connection::{Conn, Manager},
     error::{Error, Repeatable, Result},
+    patience::{Caller, Ticket, nobody_waits},
+    place::Place,
+    status::{Waits, WriterCounts, WriterStatus},
 };
 use diesel::connection::SimpleConnection as _;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
+use tracing::Span;
 
-/// Jobs that share one commit at most. Bounds how long the first of them waits.
+/// Jobs that share one commit at most: so many are undone together when it fails.
 const MOST_IN_A_BATCH: usize = 64;
+
+/// When a batch has worked for so long, no further job joins it: whoever came first waits for the commit.
+const LONGEST_BATCH: Duration = Duration::from_millis(50);
+
+/// Jobs that wait at most: more would not be done in time anyway, and each holds a request's form in memory.
+const MOST_WAITING: usize = 1000;
+
+/// How long SQLite itself waits for the lock, in milliseconds. Short: between two waits the thread looks whether the
+/// caller is still there.
+const LOCK_WAIT: u32 = 200;
 
 /// Work done; the box tells its caller, given how the commit went.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-type Job = Box<dyn FnOnce(&mut Conn) -> Ran + Send>;
+
+struct Job {
+    ticket: Arc<Ticket>,
+    run: Box<dyn FnOnce(&mut Conn) -> Ran + Send>,
+}
 
 struct Ran {
     answer: Answer,
@@ -31,24 +51,47 @@ struct Ran {
 /// The queue's entrance. The thread ends when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::SyncSender<Job>,
+    counts: WriterCounts,
+    thread: Arc<JoinHandle<()>>,
+    waits: Waits,
 }
 
 impl Writer {
-    /// Starts the thread on a connection of its own.
-    pub(super) fn start(mut conn: Conn) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        std::thread::Builder::new()
+    /// Starts the thread on a connection of its own; `manager` opens another when that one has failed.
+    pub(super) fn start(conn: Conn, manager: Manager, place: Place, waits: Waits) -> Result<Self> {
+        let (jobs, queue) = mpsc::sync_channel(MOST_WAITING);
+        let counts = WriterCounts::default();
+        let mut thread = Thread {
+            place,
+            manager,
+            conn: None,
+            queue,
+            counts: counts.clone(),
+        };
+        thread.take(conn)?;
+        let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || {
-                while let Ok(first) = queue.recv() {
-                    run_batch(&mut conn, first, &queue);
-                }
-            })
+            .spawn(move || thread.run())
             .map_err(|error| {
                 Error::Unavailable(format!("cannot start the writer thread: {error}"))
             })?;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            counts,
+            waits,
+            thread: Arc::new(thread),
+        })
+    }
+
+    /// Whether the thread has ended, which it does only by a defect.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// How busy it is.
+    pub(super) fn status(&self) -> WriterStatus {
+        self.counts.status()
     }
 
     /// Queues `work` and waits for the commit that makes it last.
@@ -60,54 +103,125 @@ impl Writer {
         T: Send + 'static,
         E: From<Error> + Repeatable + Send + 'static,
     {
+        let caller = Caller::new(&self.waits);
         let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |conn| in_savepoint(conn, &work, tell));
+        let (ticket, mark) = (caller.ticket(), caller.ticket());
+        // What is logged over there belongs to this request.
+        let (span, waiting) = (Span::current(), self.counts.queue());
+        let run = Box::new(move |conn: &mut Conn| {
+            drop(waiting);
+            span.in_scope(|| in_savepoint(conn, &work, &mark, tell))
+        });
         self.jobs
-            .send(job)
-            .map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?;
-        match told.await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Unavailable("SQLite could not be written to".to_owned()).into()),
-        }
+            .try_send(Job { ticket, run })
+            .map_err(|error| match error {
+                mpsc::TrySendError::Full(_) => {
+                    self.waits.in_vain();
+                    "too many changes are waiting"
+                }
+                mpsc::TrySendError::Disconnected(_) => "the writer has stopped",
+            })
+            .map_err(|why| Error::Unavailable(why.to_owned()))?;
+        let gone = Error::Unavailable("SQLite could not be written to".to_owned());
+        caller.wait(told, gone).await
     }
 }
 
-/// Runs `first` and whatever has queued up behind it, then commits once.
-fn run_batch(conn: &mut Conn, first: Job, queue: &mpsc::Receiver<Job>) {
-    let begun = conn.begin_write();
-    if let Err(error) = begun {
-        // Nobody's job has run: dropping them tells their callers so. The others have waited as long as the first, and
-        // must not each wait for the lock once more.
-        drop(first);
-        queue.try_iter().for_each(drop);
-        tracing::warn!(%error, "cannot start a writing transaction");
-        return;
-    }
-    let mut answers = Vec::new();
-    let mut next = Some(first);
-    let mut lost = None;
-    while let Some(job) = next {
-        let ran = job(conn);
-        answers.push(ran.answer);
-        if ran.lost.is_some() {
-            lost = ran.lost;
-            break;
+/// What the thread owns.
+struct Thread {
+    place: Place,
+    manager: Manager,
+    /// None after a failure, until the next job.
+    conn: Option<Conn>,
+    queue: mpsc::Receiver<Job>,
+    counts: WriterCounts,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while let Ok(first) = self.queue.recv() {
+            match self.begin(&first.ticket) {
+                Ok(mut conn) => {
+                    if self.run_batch(&mut conn, first) {
+                        self.conn = Some(conn);
+                    }
+                }
+                // The job has not run: dropping it tells its caller so.
+                Err(error) => tracing::warn!(%error, "cannot start a writing transaction"),
+            }
         }
-        next = if answers.len() < MOST_IN_A_BATCH {
-            queue.try_recv().ok()
-        } else {
-            None
+    }
+
+    /// Keeps a connection for writing.
+    fn take(&mut self, mut conn: Conn) -> Result<()> {
+        conn.batch_execute(&format!("PRAGMA busy_timeout = {LOCK_WAIT}"))?;
+        self.conn = Some(conn);
+        Ok(())
+    }
+
+    /// Takes the write lock. While another process has it: as long as the caller waits, and no longer. Each caller
+    /// waits on a clock of its own, so that a lock that is held too long costs nobody more than that.
+    fn begin(&mut self, ticket: &Ticket) -> Result<Conn> {
+        loop {
+            if ticket.abandoned() {
+                return Err(nobody_waits());
+            }
+            // Also before opening: SQLite would make a new file where the old one lay.
+            self.place.check()?;
+            if self.conn.is_none() {
+                let conn = self.manager.open()?;
+                self.take(conn)?;
+            }
+            let Some(mut conn) = self.conn.take() else {
+                continue;
+            };
+            match conn.begin_write() {
+                Ok(()) => return Ok(conn),
+                Err(error) if error.is_locked() => self.conn = Some(conn),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs `first` and whatever has queued up behind it, then commits once. `false` when the connection must not be
+    /// used again.
+    fn run_batch(&self, conn: &mut Conn, first: Job) -> bool {
+        let begun = Instant::now();
+        let mut answers = Vec::new();
+        let mut next = Some(first);
+        let mut lost = None;
+        while let Some(job) = next {
+            if job.ticket.begin() {
+                let ran = (job.run)(conn);
+                answers.push(ran.answer);
+                if ran.lost.is_some() {
+                    lost = ran.lost;
+                    break;
+                }
+            }
+            let room = answers.len() < MOST_IN_A_BATCH && begun.elapsed() < LONGEST_BATCH;
+            next = if room {
+                self.queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        let outcome = match lost {
+            None => conn.commit().map_err(Error::of_commit),
+            Some(error) => Err(error),
         };
-    }
-    let outcome = match lost {
-        None => conn.commit(),
-        Some(error) => Err(error),
-    };
-    if outcome.is_err() {
-        conn.rollback();
-    }
-    for answer in answers {
-        answer(outcome.clone());
+        let well = outcome.is_ok();
+        match &outcome {
+            Ok(()) => self.counts.committed(answers.len()),
+            Err(error) => {
+                tracing::warn!(%error, jobs = answers.len(), "SQLite cannot commit");
+                conn.rollback();
+            }
+        }
+        for answer in answers {
+            answer(outcome.clone());
+        }
+        well
     }
 }
 
@@ -115,6 +229,7 @@ fn run_batch(conn: &mut Conn, first: Job, queue: &mpsc::Receiver<Job>) {
 fn in_savepoint<T, E>(
     conn: &mut Conn,
     work: &impl Fn(&mut Conn) -> std::result::Result<T, E>,
+    ticket: &Ticket,
     tell: oneshot::Sender<std::result::Result<T, E>>,
 ) -> Ran
 where
@@ -131,6 +246,11 @@ where
     }
     let done = catch_unwind(AssertUnwindSafe(|| work(conn)))
         .unwrap_or_else(|_| Err(Error::Broken("an action panicked".to_owned()).into()));
+    // From here on the caller waits for the commit.
+    let done = done.and_then(|value| {
+        let wanted = ticket.seal();
+        wanted.then_some(value).ok_or_else(|| nobody_waits().into())
+    });
     let close = if done.is_ok() {
         "RELEASE job"
     } else {
@@ -151,4 +271,104 @@ where
         drop(tell.send(told));
     });
     Ran { answer, lost }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_BATCH, MOST_WAITING};
+    use crate::store::{Db, Error, Options, Target};
+    use futures_util::FutureExt as _;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+            mpsc,
+        },
+        thread::sleep,
+        time::{Duration, Instant},
+    };
+
+    fn with_db<T: Future<Output = ()>>(test: impl FnOnce(Db) -> T) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::open(&Options {
+            target: Target::Sqlite(folder.path().join("roster.db")),
+            connections: 1,
+            synchronous_full: false,
+        });
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().expect("a runtime");
+        runtime.block_on(test(db.expect("a database")));
+    }
+
+    /// Waits for what other threads bring about; `false` when it does not happen.
+    fn soon(happened: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while !happened() && start.elapsed() < Duration::from_secs(5) {
+            sleep(Duration::from_millis(1));
+        }
+        happened()
+    }
+
+    #[test]
+    fn whoever_has_waited_long_does_not_wait_for_the_next_one_too() {
+        with_db(async |db| {
+            let (seen, answered) = (db.clone(), Arc::new(AtomicBool::new(false)));
+            let first = async {
+                let work = move |_: &mut _| {
+                    let queued = || seen.status().writer.is_some_and(|it| it.waiting > 0);
+                    assert!(soon(queued), "somebody queues up behind");
+                    sleep(LONGEST_BATCH);
+                    Ok::<_, Error>(())
+                };
+                db.write(work).await.expect("it is committed");
+                answered.store(true, Ordering::Relaxed);
+            };
+            let told = Arc::clone(&answered);
+            let second = db.write(move |_| Ok::<_, Error>(soon(|| told.load(Ordering::Relaxed))));
+            let ((), second) = tokio::join!(first, second);
+            assert_eq!(second, Ok(true), "the first was answered before");
+        });
+    }
+
+    #[test]
+    fn everybody_who_is_sent_away_without_an_answer_is_counted_once() {
+        with_db(async |db| {
+            let timeouts = || db.status().timeouts;
+            let no_work = |_: &mut _| Ok::<_, Error>(());
+            let (go, wait) = mpsc::channel::<()>();
+            let wait = std::sync::Mutex::new(wait);
+            let busy = db.clone();
+            let busy = tokio::spawn(async move {
+                let work = move |_: &mut _| {
+                    drop(wait.lock().map(|wait| wait.recv()));
+                    Ok::<_, Error>(())
+                };
+                busy.write(work).await
+            });
+            tokio::task::yield_now().await;
+            let queued = || db.status().writer.is_some_and(|it| it.waiting == 0);
+            assert!(soon(queued), "the writer is busy");
+            let late = crate::store::hurried(db.write(no_work)).await;
+            assert!(matches!(late, Err(Error::Unavailable(_))), "{late:?}");
+            assert_eq!(timeouts(), 1, "its turn to write did not come");
+            let mut full = None;
+            // One that nobody waits for any more is still in it.
+            for _ in 0..MOST_WAITING {
+                full = full.or(db.write(no_work).now_or_never());
+            }
+            assert!(matches!(full, Some(Err(Error::Unavailable(_)))), "{full:?}");
+            assert_eq!(timeouts(), 2, "the queue is full");
+            go.send(()).expect("it works");
+            assert_eq!(busy.await.expect("it ends"), Ok(()));
+            assert_eq!(timeouts(), 2);
+
+            let slow = |_: &mut _| {
+                sleep(Duration::from_millis(3500));
+                Ok::<_, Error>(())
+            };
+            let slow = crate::store::hurried(db.read(slow)).await;
+            assert!(matches!(slow, Err(Error::Unavailable(_))), "{slow:?}");
+            assert_eq!(timeouts(), 3, "no answer");
+        });
+    }
 }

@@ -4,9 +4,10 @@ use crate::{
     actions::{Failure, Means, Run},
     clock::Clock,
     domain::time::Timestamp,
+    metrics::Metrics,
     password::Hasher,
     picture::Studio,
-    store::{Conn, Db},
+    store::{Conn, Db, outbox::Board},
 };
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -27,8 +28,12 @@ pub struct App {
     pub studio: Studio,
     /// Wakes the mail worker.
     pub wake: Arc<Notify>,
+    /// Whether letters wait, as the mail workers last saw it.
+    pub board: Board,
     /// Where Roster stands on the network.
     pub site: Arc<Site>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Where Roster stands on the network.

@@ -4,6 +4,7 @@ use super::{
     answer,
     app::App,
     form::wants_json,
+    log,
     page::{self, Helper, WayOn},
     problem::{Explained, Problem, explain},
     urls,
@@ -19,9 +20,10 @@ use crate::{
     store,
 };
 use actix_web::{
-    Error, HttpRequest, HttpResponse, ResponseError,
+    Error, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
     http::{Method, StatusCode, header},
     middleware::Next,
     web::Data,
@@ -40,17 +42,23 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let explained = explain(self, None);
         let cx = page::Cx::anonymous("error", explained.title.clone());
-        let shown = ErrorPage::new(&cx, explained, Vec::new())
-            .render()
-            .unwrap_or_default();
-        let mut response = HttpResponse::build(self.status_code());
-        for (name, value) in super::HEADERS {
-            response.insert_header((name, value));
+        let mut response = HttpResponse::build(explained.status);
+        if let Some(seconds) = explained.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
-        response
+        let shown = ErrorPage::new(&cx, explained, Vec::new());
+        with_headers(response)
             .content_type(header::ContentType::html())
-            .body(shown)
+            .body(shown.render().unwrap_or_default())
     }
+}
+
+/// The headers of every answer, for one that no longer meets the middleware that adds them.
+fn with_headers(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    for header in super::HEADERS {
+        response.insert_header(header);
+    }
+    response
 }
 
 /// The only error page.
@@ -63,6 +71,8 @@ struct ErrorPage<'a> {
     advice: String,
     helpers: Vec<Helper>,
     ways: Vec<WayOn>,
+    /// What to quote when asking for help: only where the fault is ours, and the log says more.
+    request_id: Option<String>,
 }
 
 impl<'a> ErrorPage<'a> {
@@ -74,14 +84,21 @@ impl<'a> ErrorPage<'a> {
             advice: explained.advice,
             helpers,
             ways: explained.ways,
+            request_id: quotable(explained.status),
         }
     }
+}
+
+const PROBLEM_JSON: &str = "application/problem+json";
+
+fn quotable(status: StatusCode) -> Option<String> {
+    status.is_server_error().then(log::request_id).flatten()
 }
 
 /// Owners and admins named on a 403.
 const HELPERS: i64 = 3;
 
-/// Catches panics and puts the real answer in the place of every [`Problem`].
+/// Gives the request its time limit at the database, catches panics and puts the real answer in the place of every [`Problem`].
 ///
 /// # Errors
 /// Only after a panic: the request is gone with it, and actix shows [`Problem::error_response`].
@@ -89,21 +106,54 @@ pub async fn render<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+    let wants_json = wants_json(request.request());
+    let answered = store::hurried(AssertUnwindSafe(next.call(request)).catch_unwind());
+    match answered.await {
         Ok(Ok(response)) => match problem_of(&response) {
             None => Ok(response.map_into_left_body()),
             Some(problem) => {
                 let request = response.into_parts().0;
-                let answer = answer(&request, &problem).await.map_into_right_body();
-                Ok(ServiceResponse::new(request, answer))
+                let mut answer = answer(&request, &problem).await;
+                if matches!(problem, Problem::WrongMethod) {
+                    name_methods(&request, answer.headers_mut());
+                }
+                Ok(ServiceResponse::new(request, answer.map_into_right_body()))
             }
         },
         Ok(Err(error)) => Err(error),
         Err(_) => {
             tracing::error!("a handler panicked");
-            Err(Problem::broken("a handler panicked").into())
+            Err(after_panic(wants_json))
         }
     }
+}
+
+/// Says in `Allow` which methods the address takes (RFC 9110, 15.5.6).
+fn name_methods(request: &HttpRequest, headers: &mut header::HeaderMap) {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let known = super::ROUTES.iter().filter(|(_, path)| *path == pattern);
+    let methods: Vec<&str> = known
+        .flat_map(|(method, _)| match *method {
+            "GET" => vec!["GET", "HEAD"],
+            other => vec![other],
+        })
+        .collect();
+    if let Ok(value) = header::HeaderValue::from_str(&methods.join(", ")) {
+        headers.insert(header::ALLOW, value);
+    }
+}
+
+/// The request is gone, and what the panic said is nobody's business.
+fn after_panic(wants_json: bool) -> Error {
+    let problem = Problem::broken("a handler panicked");
+    if !wants_json {
+        return problem.into();
+    }
+    let explained = explain(&problem, None);
+    let response = with_headers(HttpResponse::build(explained.status))
+        .content_type(PROBLEM_JSON)
+        .body(json_of(&explained));
+    InternalError::from_response(problem, response).into()
 }
 
 fn problem_of<B>(response: &ServiceResponse<B>) -> Option<Problem> {
@@ -173,19 +223,26 @@ fn note(request: &HttpRequest, problem: &Problem) {
     let route = request.match_pattern().unwrap_or_default();
     match problem {
         Problem::Failure(Failure::Broken(why)) => tracing::error!(route, why, "request failed"),
-        Problem::Failure(Failure::Unavailable { why, .. }) => {
+        Problem::Failure(Failure::Unavailable { why, .. } | Failure::Unsure(why)) => {
             tracing::warn!(route, why, "request put off");
         }
         Problem::Failure(Failure::Denied(denied)) => {
             tracing::info!(
                 route,
+                client = client(request),
                 role = denied.role.as_str(),
                 permission = denied.permission.code(),
                 "authz.denied"
             );
         }
+        // Many of these say that PUBLIC_URL is not the address that people use.
+        Problem::Forged => tracing::info!(client = client(request), "csrf.refused"),
         _ => {}
     }
+}
+
+fn client(request: &HttpRequest) -> String {
+    Visit::of(request).map_or_else(|_| String::new(), |visit| visit.client.address)
 }
 
 fn json(explained: &Explained) -> HttpResponse {
@@ -193,16 +250,22 @@ fn json(explained: &Explained) -> HttpResponse {
     if let Some(seconds) = explained.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    let body = serde_json::json!({
+    response.content_type(PROBLEM_JSON).body(json_of(explained))
+}
+
+/// RFC 9457.
+fn json_of(explained: &Explained) -> String {
+    let mut body = serde_json::json!({
         "type": "about:blank",
         "title": explained.title,
         "status": explained.status.as_u16(),
         "detail": explained.advice,
         "code": explained.code,
     });
-    response
-        .content_type("application/problem+json")
-        .body(body.to_string())
+    if let Some(id) = quotable(explained.status) {
+        body["request_id"] = id.into();
+    }
+    body.to_string()
 }
 
 async fn page_of(
@@ -216,7 +279,7 @@ async fn page_of(
     let denied = matches!(problem, Problem::Failure(Failure::Denied(_)));
     let troubled = matches!(
         problem,
-        Problem::Failure(Failure::Unavailable { .. } | Failure::Broken(_))
+        Problem::Failure(Failure::Unavailable { .. } | Failure::Unsure(_) | Failure::Broken(_))
     );
     let nobody = || Seen::anonymous(visit.app.now());
     let (seen, helpers) = if troubled {

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// Longest form, in bytes: a hundred addresses and a note fit several times over.
 const LONGEST: usize = 64 * 1024;
-/// How long a body may take. actix itself would wait for ever.
-pub(super) const BODY_TIME: Duration = Duration::from_secs(15);
+/// How long a form may take. actix itself would wait for ever.
+const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// A form that one of our own pages sent; its token is checked with the session, in the action's transaction.
 pub struct Post<T> {
@@ -96,7 +96,7 @@ async fn read(payload: &mut Payload) -> Result<BytesMut, Problem> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::BadForm(error.to_string()))?;
         if body.len() + chunk.len() > LONGEST {
-            return Err(Problem::TooLarge);
+            return Err(Problem::TooLarge(format!("{} kB", LONGEST / 1024)));
         }
         body.extend_from_slice(&chunk);
     }

@@ -3,9 +3,11 @@
 mod account;
 pub mod answer;
 pub mod app;
+pub mod connection;
 mod csrf;
 mod csv_file;
 pub mod error;
+pub mod figures;
 mod form;
 mod health;
 mod invitation;

@@ -34,10 +34,21 @@ pub struct Cx {
     pub organizations: Vec<OrgLink>,
     /// Whether letters can be sent.
     pub mail_ready: bool,
+    /// Why letters wait, for whoever sees invitations.
+    pub mail_trouble: Option<MailTrouble>,
     /// The handler and template of this page.
     pub screen: &'static str,
     /// The page's own word in the title.
     pub title: String,
+}
+
+/// No letter goes out, because the mail server refuses this Roster itself.
+#[derive(Clone, Debug)]
+pub struct MailTrouble {
+    /// Since when.
+    pub since: When,
+    /// The server's words.
+    pub reason: String,
 }
 
 impl Cx {
@@ -51,6 +62,7 @@ impl Cx {
             org: None,
             organizations: Vec::new(),
             mail_ready: true,
+            mail_trouble: None,
             screen,
             title,
         }

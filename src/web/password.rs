@@ -2,10 +2,15 @@
 
 use super::{
     form::{Post, refused},
+    log,
     problem::Problem,
     visit::Visit,
 };
-use crate::{actions::accounts, domain::refusal::Refusal};
+use crate::{
+    actions::accounts,
+    domain::refusal::Refusal,
+    metrics::{PasswordForm, PasswordResult},
+};
 use secrecy::SecretString;
 
 /// Hashes a new password, with a salt of its own.
@@ -19,7 +24,7 @@ pub(super) async fn new_hash(visit: &Visit, password: SecretString) -> Result<St
 }
 
 /// Verifies that whoever is signed in knows their password: what a stolen cookie cannot say. Every attempt is counted
-/// like one to sign in.
+/// like one to sign in, unless too many wait.
 ///
 /// # Errors
 /// Outside: [`Problem`]. Inside: [`Refusal::WrongPassword`], [`Refusal::TooManyAttempts`], for the form to show.
@@ -27,15 +32,27 @@ pub(super) async fn confirm<T>(
     post: &Post<T>,
     password: SecretString,
 ) -> Result<Result<(), Refusal>, Problem> {
-    let begun = post.act(accounts::begin_confirm).await;
+    let note = |result| log::password(&post.visit, PasswordForm::Confirm, result);
+    let begun = post
+        .act(accounts::begin_confirm)
+        .await
+        .inspect_err(|why| log::password_put_off(&post.visit, PasswordForm::Confirm, why));
     let hash = match refused(begun)? {
         Ok(hash) => hash,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let hasher = &post.visit.app.hasher;
-    if !hasher.verify_bounded(password, hash).await? {
+    let verified = hasher.verify_bounded(password, hash).await;
+    if verified.is_err() {
+        note(PasswordResult::Busy);
+        // Should it fail, the attempt is counted, and the answer is the same.
+        drop(post.act(accounts::put_off_confirm).await);
+    }
+    if !verified? {
+        note(PasswordResult::Wrong);
         return Ok(Err(Refusal::WrongPassword));
     }
     post.act(accounts::finish_confirm).await?;
+    note(PasswordResult::Ok);
     Ok(Ok(()))
 }

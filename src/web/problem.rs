@@ -12,7 +12,7 @@ use crate::{
         role::Role,
         time::Timestamp,
     },
-    password, picture,
+    turns::Busy,
 };
 use actix_web::http::StatusCode;
 use std::fmt;
@@ -26,8 +26,8 @@ pub enum Problem {
     ConsentDue,
     /// Not from one of our own pages, or from one that is too old.
     Forged,
-    /// More bytes than any form of ours.
-    TooLarge,
+    /// More than the form takes; the text says how much that is, like "64 kB".
+    TooLarge(String),
     /// The body did not come in time.
     TooSlow,
     /// Not a form.
@@ -68,20 +68,11 @@ impl From<askama::Error> for Problem {
     }
 }
 
-impl From<picture::Busy> for Problem {
-    fn from(busy: picture::Busy) -> Self {
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
         Self::Failure(Failure::Unavailable {
             repeat: false,
             why: busy.to_string(),
-        })
-    }
-}
-
-impl From<password::Busy> for Problem {
-    fn from(_: password::Busy) -> Self {
-        Self::Failure(Failure::Unavailable {
-            repeat: false,
-            why: "too many passwords to check at once".to_owned(),
         })
     }
 }
@@ -92,7 +83,7 @@ impl fmt::Display for Problem {
             Self::Failure(failure) => failure.fmt(f),
             Self::ConsentDue => f.write_str("consent is due"),
             Self::Forged => f.write_str("form token or origin does not fit"),
-            Self::TooLarge => f.write_str("body too large"),
+            Self::TooLarge(most) => write!(f, "body over {most}"),
             Self::TooSlow => f.write_str("body too slow"),
             Self::UnsupportedType => f.write_str("not a form"),
             Self::BadForm(why) => write!(f, "bad form: {why}"),
@@ -100,6 +91,9 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+/// When to come back after a 503, in seconds.
+const RETRY_AFTER: u64 = 2;
 
 /// How a problem looks.
 pub(super) struct Explained {
@@ -166,7 +160,17 @@ pub(super) fn explain(problem: &Problem, now: Option<Timestamp>) -> Explained {
                 "Roster is busy",
                 "Nothing was changed. Try again in a moment.",
             );
-            page.retry_after = Some(2);
+            page.retry_after = Some(RETRY_AFTER);
+            page
+        }
+        Problem::Failure(Failure::Unsure(_)) => {
+            let mut page = Explained::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unsure",
+                "We can't tell whether that worked",
+                "The database went away at the last moment. Look whether it was done before you try again.",
+            );
+            page.retry_after = Some(RETRY_AFTER);
             page
         }
         Problem::Failure(Failure::Broken(_)) => Explained::new(
@@ -186,11 +190,11 @@ pub(super) fn explain(problem: &Problem, now: Option<Timestamp>) -> Explained {
             "This form is out of date",
             "Nothing was changed. Go back, reload the page and try again.",
         ),
-        Problem::TooLarge => Explained::new(
+        Problem::TooLarge(most) => Explained::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             "That is too much at once",
-            "Nothing was changed. Send less in one go.",
+            format!("Nothing was changed. Send at most {most} in one go."),
         ),
         Problem::TooSlow => Explained::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -363,6 +367,10 @@ fn refused_page(refusal: &Refusal, now: Option<Timestamp>) -> Explained {
         Refusal::InvitationExpired => {
             conflict("This invitation has expired", "Resend it: they get a new link.".to_owned())
         }
+        Refusal::LinkKeyGone => conflict(
+            "This link no longer works",
+            "It was made with a key that this server does not have any more. Resend the invitation: they get a new link.".to_owned(),
+        ),
         Refusal::Cooldown(until) => limit(
             "Just a moment",
             format!("A mail to this address went out less than a minute or so ago. You can resend in {}.", wait(until)),

@@ -6,7 +6,7 @@
 use super::{
     app::App,
     csrf::{self, Seed},
-    page::{self, Banner, Cx, Here, Me, OrgLink, initials},
+    page::{self, Banner, Cx, Here, MailTrouble, Me, OrgLink, When, initials},
     problem::Problem,
     urls,
 };
@@ -26,6 +26,7 @@ use actix_web::{
     FromRequest, HttpRequest, HttpResponse, dev::Payload, http::Method, http::header, web::Data,
 };
 use std::{future::Ready, future::ready, net::IpAddr};
+use tracing::Instrument as _;
 
 /// The cookie's key for the session token.
 const TOKEN: &str = "t";
@@ -314,7 +315,7 @@ impl Visit {
             session.account.id,
             session.organization,
         );
-        actix_web::rt::spawn(async move {
+        let noting = async move {
             let due = now.minus(session::TOUCH_EVERY);
             let done = store::sessions::touch_all(
                 &db,
@@ -328,7 +329,8 @@ impl Visit {
             if let Err(error) = done.await {
                 tracing::debug!(%error, "last active was not noted");
             }
-        });
+        };
+        actix_web::rt::spawn(noting.in_current_span());
     }
 
     /// The frame of a page.
@@ -370,9 +372,24 @@ impl Visit {
                 })
                 .collect(),
             mail_ready: self.app.means.rules.mail_ready,
+            mail_trouble: self.mail_trouble(seen, screen),
             screen,
             title: title.into(),
         }
+    }
+
+    /// Why letters wait, on the pages of an organization from where they are sent. Costs no query.
+    fn mail_trouble(&self, seen: &Seen, screen: &str) -> Option<MailTrouble> {
+        let team = screen.split('/').next() == Some("team");
+        let shows = team || screen == "organization/home";
+        let place = seen.place().filter(|_| shows)?;
+        if !policy::allows(place.role, Permission::SeeInvitations) {
+            return None;
+        }
+        self.app.board.trouble().map(|trouble| MailTrouble {
+            since: When::new(trouble.since, seen.now),
+            reason: trouble.reason,
+        })
     }
 
     /// The cookie's token, made now if the browser has none: the forms of signed-out pages are bound to it.

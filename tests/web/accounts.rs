@@ -11,6 +11,7 @@ use crate::{
     },
 };
 use roster::{
+    domain::quota::SIGN_UP_CLIENT,
     password::Hasher,
     web::{HEADERS, ROUTES},
 };
@@ -213,20 +214,28 @@ on_both! {
         let real = hasher.hash(&"whatever it is".to_owned().into(), [7; 16]);
         assert_eq!(cost(hasher.dummy()), cost(&real), "the dummy costs what a real hash costs");
         team.sign_up("Noor New", NOOR, "Own");
-        // The only turn is taken for a while, by a hash of a million passes.
-        let slow = hasher.dummy().replace("m=19456,t=2", "m=8,t=1000000");
-        assert_ne!(slow, hasher.dummy());
-        let busy = hasher.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(busy.verify_bounded("whatever it is".to_owned().into(), slow))
-        });
-        while format!("{hasher:?}").contains("free_turns: 1") {
-            std::thread::sleep(RealDuration::from_millis(1));
-        }
+        take_the_only_turn(&hasher);
         for email in [NOOR, "unknown@example.test"] {
             let answer = team.visitor().sign_in_with(email, "wrong wolken 77 kratzen").status;
             assert_eq!(answer, 503, "{email} waits for its turn");
+        }
+        assert!(format!("{hasher:?}").contains("free_turns: 0"), "the turn was taken all the time");
+    }
+
+    /// Whose password was not looked at has not guessed: a flood does not lock people out.
+    fn being_put_off_is_no_attempt(kind) {
+        let hasher = Hasher::new(1).waiting_at_most(RealDuration::from_millis(20));
+        let setup = Setup { hasher: hasher.clone(), ..Setup::default() };
+        let team = Team::with(kind, setup);
+        let noor = team.sign_up("Noor New", NOOR, "Own");
+        take_the_only_turn(&hasher);
+        for nth in 1..=11 {
+            let answer = noor.get("/account/delete").submit("/account/delete", &[("password", people_password())]).status;
+            assert_eq!(answer, 503, "confirmation {nth}");
+        }
+        for nth in 1..=11 {
+            let answer = team.visitor().sign_in_with(NOOR, people_password()).status;
+            assert_eq!(answer, 503, "sign-in {nth}");
         }
         assert!(format!("{hasher:?}").contains("free_turns: 0"), "the turn was taken all the time");
     }
@@ -350,6 +359,28 @@ on_both! {
             }
         }
         panic!("{tries} tries and no end");
+    }
+
+    /// SECURITY.md, brute force: so many tries to sign up from a client, by itself or with an invitation, whose
+    /// passwords would all be hashed. Who is in and who signs in is not concerned.
+    fn signing_up_is_throttled(kind) {
+        let acme = Team::acme(kind);
+        acme.adam.invite(NOOR, "member");
+        let link = acme.link_for(NOOR);
+        acme.sql(&format!("UPDATE quotas SET used = {} WHERE scope = 'sign_up_client'", SIGN_UP_CLIENT.limit - 1));
+        let eve = acme.visitor();
+        let fields = sign_up_fields("Eve", "eve@example.test", "short", "Evil");
+        eve.get("/sign-up").submit("/sign-up", &fields).expect(422).shows("Use at least 8 characters.");
+        let fields = sign_up_fields("Eve", "eve@example.test", people_password(), "Evil");
+        let answer = eve.get("/sign-up").submit("/sign-up", &fields);
+        answer.expect(429);
+        assert_eq!(answer.retry_after(), 3600);
+        acme.visitor().try_join(&link, "Noor New").expect(429);
+        assert_eq!(acme.count("accounts"), 4);
+        acme.visitor().sign_in("mia@example.test").expect(303);
+
+        acme.advance(1.hours());
+        acme.visitor().join(&link, "Noor New").get("/orgs/acme").expect(200);
     }
 
     /// R-ORG-5: with SIGNUP=invite the first visitor may make an account, then nobody; an invitation still lets one in.
@@ -791,5 +822,22 @@ on_both! {
             std::thread::sleep(RealDuration::from_millis(10));
         }
         panic!("not noted after a minute");
+    }
+}
+
+/// For a while, by a hash of a million passes.
+fn take_the_only_turn(hasher: &Hasher) {
+    let slow = hasher.dummy().replace("m=19456,t=2", "m=8,t=1000000");
+    assert_ne!(slow, hasher.dummy());
+    let busy = hasher.clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(busy.verify_bounded("whatever it is".to_owned().into(), slow))
+    });
+    while format!("{hasher:?}").contains("free_turns: 1") {
+        std::thread::sleep(RealDuration::from_millis(1));
     }
 }

@@ -88,6 +88,17 @@ on_both! {
         assert!(!acme.adam.get("/orgs/acme/settings/team").urls_containing(LOG).is_empty());
     }
 
+    /// R-INV-15: what nobody asked for in so many words stands there with its reason, in words.
+    fn the_log_says_why(kind) {
+        let acme = Team::acme(kind);
+        acme.adam.invite("noor@example.test", "admin");
+        let adam = format!("/orgs/acme/settings/team/members/{}", acme.account_id("adam@example.test"));
+        acme.olivia.get("/").submit(&format!("{adam}/remove"), &[("before", "admin")]).expect(303);
+        let found = rows(&acme.olivia.get(LOG));
+        let revoked = found.iter().find(|row| row[2] == "Revoked an invitation").expect("the revoking");
+        assert_eq!(revoked[1..5], ["Olivia Owner", "Revoked an invitation", "noor@example.test", "Inviter demoted or gone"]);
+    }
+
     /// Who, what, on whom, before and after, when and from where.
     fn the_log_says_it_all(kind) {
         let acme = Team::acme(kind);

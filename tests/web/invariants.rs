@@ -3,12 +3,12 @@
 use crate::{
     on_both,
     support::{
-        checker::{VIOLATIONS, violated},
+        checker::{BY_THE_CLOCK, violated},
         team::Team,
     },
 };
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection, sql_query};
-use roster::store::{Conn, Target};
+use roster::store::{Conn, Target, doctor::CHECKS};
 use time::Duration;
 
 /// What happens to a change that breaks an invariant.
@@ -155,7 +155,7 @@ on_both! {
             Target::Postgres(url) => PgConnection::establish(url).map(Conn::Postgres),
         }.expect("the database opens");
         assert_eq!(violated(&mut conn), Ok(Vec::new()));
-        for (what, _) in VIOLATIONS {
+        for (what, _) in CHECKS.iter().chain([&BY_THE_CLOCK]) {
             let (_, breach) = BREACHES.iter().find(|(name, _)| name == what)
                 .unwrap_or_else(|| panic!("say in BREACHES how to break “{what}”"));
             conn.test_transaction(|conn| {
@@ -172,6 +172,6 @@ on_both! {
                 Ok::<_, diesel::result::Error>(())
             });
         }
-        assert_eq!(BREACHES.len(), VIOLATIONS.len());
+        assert_eq!(BREACHES.len(), CHECKS.len() + 1);
     }
 }

@@ -18,8 +18,6 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
     time::Duration,
 };
 use tempfile::{TempDir, tempdir};
@@ -117,15 +115,16 @@ on_both! {
         again.stop();
     }
 
-    /// SIGTERM while a letter is under way: it is finished, and its result is on record.
+    /// SIGTERM when a letter has left: its answer is waited for, and is on record. (One that has not left is given back:
+    /// tests/faults/mail.rs.)
     fn sigterm_lets_a_letter_finish(kind) {
         let site = Site::new(kind);
         let roster = site.start();
         let olivia = site.olivia(&roster);
-        site.mail.always(Phase::Rcpt, Act::Slow(Duration::from_millis(400)));
-        site.mail.always(Phase::Body, Act::Slow(Duration::from_millis(600)));
+        site.mail.always(Phase::Body, Act::Slow(Duration::from_millis(1500)));
         olivia.invite(NOOR, "member");
-        wait_for_command(&site.mail, "RCPT");
+        let db = site.database.open();
+        until("the letter has left", || row(&db, NOOR).state == "handing");
         roster.stop();
         assert_eq!(copies(&site.mail, NOOR), 1);
         assert_eq!(row(&site.database.open(), NOOR).state, "sent");
@@ -169,56 +168,6 @@ on_both! {
         checker::check(&db);
     }
 
-    /// I9: kill -9 while clients invite: what was acknowledged is there afterwards, and so is its letter.
-    fn what_was_acknowledged_survives_a_kill(kind) {
-        let site = Site::new(kind);
-        site.mail.always(Phase::Rcpt, Act::Slow(Duration::from_millis(20)));
-        let roster = site.start();
-        let olivia = roster.olivia();
-        let acknowledged = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for client in 0..4 {
-                let (person, acknowledged) = (olivia.copy(), &acknowledged);
-                scope.spawn(move || {
-                    for nth in 0.. {
-                        let email = format!("p{client}x{nth}@example.test");
-                        // a connection that was cut is no acknowledgement
-                        let answer = catch_unwind(AssertUnwindSafe(|| person.try_invite(&email, "member").status));
-                        let Ok(303) = answer else { return };
-                        acknowledged.lock().expect("a list").push(email);
-                    }
-                });
-            }
-            until("clients are busy", || acknowledged.lock().expect("a list").len() >= 20);
-            roster.kill();
-        });
-        let acknowledged = acknowledged.into_inner().expect("a list");
-        let db = site.database.open();
-        let mut there: BTreeSet<String> = rows(&db).into_iter().map(|row| row.email).collect();
-        for email in &acknowledged {
-            assert!(there.contains(email), "{email} was acknowledged and is gone");
-        }
-        // Three minutes later.
-        end_leases(&db);
-        let roster = site.start();
-        let ended = |state: &str| matches!(state, "sent" | "unknown");
-        until("every letter has ended", || rows(&db).iter().all(|row| ended(&row.state)));
-        let mut unknown = 0;
-        for row in rows(&db) {
-            match copies(&site.mail, &row.email) {
-                1 if row.state == "sent" => {}
-                0 | 1 if row.state == "unknown" => unknown += 1,
-                copies => panic!("{copies} copies of {row:?}"),
-            }
-            there.remove(&row.email);
-        }
-        assert!(unknown <= 2 && there.is_empty(), "{unknown} {there:?}");
-        let shown = shown(&olivia.at(roster.address), &acknowledged[0]);
-        assert!(shown == "Sent" || shown.starts_with("Unknown"), "{shown}");
-        roster.stop();
-        checker::check(&db);
-    }
-
     /// Six at once on a database without tables, in a folder without a key: all serve, with one key.
     fn six_can_start_together(kind) {
         let site = Site::new(kind);
@@ -247,7 +196,11 @@ fn it_starts_without_any_setting_and_keeps_its_key() {
         format!("Roster is ready: http://{}\n", roster.address)
     );
     assert!(roster.probe("/livez").ends_with("\r\n\r\nok\n"));
-    assert!(roster.probe("/readyz").ends_with("\r\n\r\nready\n"));
+    assert!(
+        roster
+            .probe("/readyz")
+            .ends_with("\r\n\r\ndatabase ok\nschema ok\nmail not set up\n")
+    );
     let mode = |file: &str| {
         let file = fs::metadata(home.path().join("data").join(file)).expect("it was made");
         file.permissions().mode() & 0o777

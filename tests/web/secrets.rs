@@ -1,4 +1,4 @@
-//! After a full day of use neither the database nor the log holds anything that lets somebody in (I11, R-INV-5).
+//! After a full day of use neither the database nor the log nor the figures hold anything that lets somebody in (I11, R-INV-5).
 
 use crate::{
     on_both,
@@ -323,7 +323,7 @@ on_both! {
     /// Every table, the file, and the log at its most talkative.
     fn a_full_day_leaves_no_secret_behind(kind) {
         let database = TestDatabase::new(kind);
-        let roster = Process::start(&database, "trace", &[("RESEND_COOLDOWN", "0s")]);
+        let roster = Process::start(&database, "trace", &[("RESEND_COOLDOWN", "0s"), ("METRICS_LISTEN", "127.0.0.1:0")]);
         let secrets = a_day(&roster);
         assert!(secrets.len() > 40);
         let db = database.open();
@@ -354,6 +354,11 @@ on_both! {
             }
         }
 
+        let figures = Person::new(roster.figures()).get("/metrics").expect(200).body.clone();
+        assert!(figures.contains("/verify-email/{token}"), "{figures}");
+        holds_none("/metrics", &figures, &secrets);
+        assert!(looks_like_links(&figures).is_empty(), "{figures}");
+
         let log = roster.log();
         for link in looks_like_links(&log) {
             opens_nothing(&roster, &link, "the log");
@@ -364,6 +369,9 @@ on_both! {
         assert!(log.contains("/verify-email/{token}") && log.contains("/reset-password/{token}"), "{log}");
         assert_eq!(log.matches("authz.denied").count(), 1);
         assert!(!log.contains("ERROR"), "{log}");
+        // Refusals say from where, not which address was tried.
+        assert!(log.contains("password.refused") && log.contains("csrf.refused"), "{log}");
+        assert!(!log.contains("nobody@example.test"), "{log}");
         holds_none("the log", &log, &secrets);
     }
 }

@@ -3,14 +3,21 @@
 use crate::{
     on_both,
     support::{
-        mailing::{self, Mailing, SHORT, drain, run, until},
+        database::Kind,
+        mailing::{self, Mailing, SHORT, Workers, drain, run, until},
         smtp::{Act, Phase},
         team::{Setup, Team, link_in},
     },
 };
-use roster::mail::{
-    outbox::Delivered,
-    transport::{Limits, Transport},
+use roster::{
+    mail::{
+        outbox::Delivered,
+        transport::{Limits, Transport},
+    },
+    store::{
+        Error,
+        deliveries::{self, Lease},
+    },
 };
 use std::{
     collections::BTreeSet,
@@ -75,6 +82,25 @@ on_both! {
         assert_eq!((acme.tries(), acme.copies(NOOR)), (2, 1));
     }
 
+    /// R-INV-10: a server that refuses every second time gets each letter in the end, once.
+    fn a_server_in_a_bad_mood_gets_each_letter_once(kind) {
+        let acme = Mailing::new(kind);
+        let mut asked = 0;
+        acme.server.moody(move |phase| {
+            asked += usize::from(phase == Phase::Rcpt);
+            (phase == Phase::Rcpt && asked % 2 == 1).then(|| Act::reply(451, "4.2.1 try later"))
+        });
+        acme.invite(NOOR);
+        acme.invite(GRACE);
+        for _ in 0..4 {
+            acme.deliver();
+            acme.advance(Duration::hours(1));
+        }
+        assert_eq!((acme.copies(NOOR), acme.copies(GRACE)), (1, 1));
+        let letter = acme.server.last_to(NOOR).expect("a letter");
+        acme.visitor().get(&link_in(&letter.text())).expect(200).shows(NOOR);
+    }
+
     /// R-INV-9: a permanent refusal is final, and the page gives the reason.
     fn a_permanent_refusal_is_failed_with_the_servers_words(kind) {
         let acme = Mailing::new(kind);
@@ -97,7 +123,7 @@ on_both! {
         let acme = Mailing::new(kind);
         for (act, email, word) in [
             (Act::Hang, NOOR, "did not answer within 1.5s"),
-            (Act::Drop, GRACE, "Pending DATA"),
+            (Act::Drop, GRACE, "Before the letter: the mail server closed the connection"),
         ] {
             acme.server.once(Phase::Data, act);
             acme.invite(email);
@@ -297,6 +323,54 @@ on_both! {
         assert_eq!((acme.shown(NOOR).as_str(), acme.copies(NOOR)), ("Sent", 1));
     }
 
+    /// A database that has no room at the last moment: nothing has left, so the letter is back at once, and goes out once.
+    fn a_letter_whose_leaving_cannot_be_recorded_is_sent_soon(kind) {
+        let acme = Mailing::new(kind);
+        acme.deliver();
+        acme.invite(NOOR);
+        let mend = break_handing(&acme, kind, "database or disk is full", "No space left on device");
+        let failed = run(acme.worker(SHORT).deliver_next());
+        assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");
+        assert_eq!((acme.row(NOOR).state.as_str(), acme.row(NOOR).attempts), ("queued", 0));
+        mailing::change(&acme.db, mend);
+        acme.deliver();
+        assert_eq!((acme.shown(NOOR).as_str(), acme.copies(NOOR), acme.row(NOOR).attempts), ("Sent", 1, 1));
+    }
+
+    /// What fails by a defect fails again: the attempt counts, so that such a letter is given up in the end.
+    fn a_letter_whose_leaving_fails_by_a_defect_has_used_a_try(kind) {
+        let acme = Mailing::new(kind);
+        acme.deliver();
+        acme.invite(NOOR);
+        let mend = break_handing(&acme, kind, "a defect", "a defect");
+        let failed = run(acme.worker(SHORT).deliver_next());
+        assert!(matches!(failed, Err(Error::Broken(_))), "{failed:?}");
+        assert_eq!((acme.row(NOOR).state.as_str(), acme.row(NOOR).attempts), ("sending", 1));
+        mailing::change(&acme.db, mend);
+        acme.advance(A_LEASE);
+        acme.deliver();
+        assert_eq!((acme.shown(NOOR).as_str(), acme.copies(NOOR), acme.row(NOOR).attempts), ("Sent", 1, 2));
+    }
+
+    /// Also when the database had recorded that the letter is about to leave, and only its answer was lost.
+    fn a_letter_that_was_about_to_leave_can_be_put_back(kind) {
+        let acme = Mailing::new(kind);
+        acme.deliver();
+        acme.invite(NOOR);
+        let now = acme.parts.app.now();
+        let owner = uuid::Uuid::from_u128(7);
+        let back = run(acme.db.write(move |conn| {
+            let Lease::Letter(leased) = deliveries::lease(conn, owner, now)? else {
+                return Ok::<_, Error>(false);
+            };
+            Ok(deliveries::set_handing(conn, leased.id, owner, now)?
+                && deliveries::give_back(conn, &leased, owner, None, now)?)
+        }));
+        assert_eq!(back, Ok(true));
+        acme.deliver();
+        assert_eq!((acme.shown(NOOR).as_str(), acme.copies(NOOR), acme.row(NOOR).attempts), ("Sent", 1, 1));
+    }
+
     /// A letter that cannot be written, addressed or even read does not keep the next ones waiting.
     fn a_poisoned_row_does_not_stop_the_next_letters(kind) {
         let acme = Mailing::new(kind);
@@ -324,7 +398,7 @@ on_both! {
         let states = poison.map(|(email, _)| acme.row(email).state);
         assert_eq!(states, ["failed", "failed", "queued", "dropped"]);
         assert!(acme.shown("a@example.test").starts_with("Failed Not an address"), "{}", acme.shown("a@example.test"));
-        assert_eq!(acme.shown("b@example.test"), "Failed the key that made this link is no longer configured");
+        assert_eq!(acme.shown("b@example.test"), "Failed The key that its link was made with is no longer configured");
         assert_eq!(acme.server.received().len(), 2);
         for antidote in [
             "UPDATE deliveries SET email_key = email, kind = 'invitation'",
@@ -338,7 +412,7 @@ on_both! {
     fn a_hostile_name_is_only_a_name(kind) {
         let acme = Mailing::new(kind);
         mailing::change(&acme.db, "UPDATE organizations SET name = 'Acme' || chr(13) || chr(10) || 'Bcc: eve@example.test'".replace(
-            "chr", if kind == crate::support::database::Kind::Sqlite { "char" } else { "chr" }).as_str());
+            "chr", if kind == Kind::Sqlite { "char" } else { "chr" }).as_str());
         acme.invite(NOOR);
         acme.deliver();
         let letters = acme.server.received();
@@ -364,7 +438,7 @@ on_both! {
                 until("a worker hangs", || acme.tries() > nth);
             }
         }
-        assert_eq!(acme.tries(), 2, "both workers hang all the time");
+        assert!((2..=8).contains(&acme.tries()), "{} conversations", acme.tries());
         assert_eq!(acme.shown("p5@example.test"), "Pending");
         drop(workers);
     }
@@ -432,6 +506,31 @@ on_both! {
     }
 }
 
+/// From now on the database cannot record that a letter is about to leave, in the words of SQLite or PostgreSQL. Answers
+/// the statement that mends it.
+fn break_handing(acme: &Mailing, kind: Kind, sqlite: &str, postgres: &str) -> &'static str {
+    let (fault, mend) = match kind {
+        Kind::Sqlite => (
+            format!(
+                "CREATE TRIGGER fault BEFORE UPDATE ON deliveries WHEN new.state = 'handing' \
+                 BEGIN SELECT RAISE(ABORT, '{sqlite}'); END"
+            ),
+            "DROP TRIGGER fault",
+        ),
+        Kind::Postgres => (
+            format!(
+                "DO $do$ BEGIN CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS \
+                 $f$ BEGIN RAISE EXCEPTION '{postgres}'; END $f$; \
+                 CREATE TRIGGER fault BEFORE UPDATE ON deliveries FOR EACH ROW \
+                 WHEN (new.state = 'handing') EXECUTE FUNCTION fault(); END $do$"
+            ),
+            "DROP FUNCTION fault CASCADE",
+        ),
+    };
+    mailing::change(&acme.db, &fault);
+    mend
+}
+
 /// Lets a worker begin, and drops it once `reached` returns: as if its process had died there.
 fn die_in_the_middle(acme: &Mailing, reached: impl FnOnce() + Send) {
     let mut worker = acme.worker(PATIENT);
@@ -475,38 +574,5 @@ fn while_one_is_slow(
 async fn until_async(mut happened: impl FnMut() -> bool) {
     while !happened() {
         tokio::time::sleep(Real::from_millis(10)).await;
-    }
-}
-
-/// The workers of a server, on threads of their own. They are gone when dropped.
-struct Workers {
-    runtime: Option<tokio::runtime::Runtime>,
-    _stop: watch::Sender<bool>,
-}
-
-impl Workers {
-    fn start(acme: &Mailing) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let (stop, stopping) = watch::channel(false);
-        {
-            let _inside = runtime.enter();
-            drop(acme.parts.start_mail(&stopping));
-        }
-        Self {
-            runtime: Some(runtime),
-            _stop: stop,
-        }
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }

@@ -135,6 +135,9 @@ fn every_misbehaviour_has_its_outcome() {
                 !said.is_empty() && said.chars().count() <= 300 && !said.contains(char::is_control),
                 "{case}"
             );
+            for library in ["error", "Error", "incomplete", "InvalidData", "os "] {
+                assert!(!said.contains(library), "{case}");
+            }
             if let Act::Reply(code, text) = act {
                 assert!(said.contains(&format!("{code} {text}")), "{case}");
             }

@@ -34,9 +34,9 @@ pub(in crate::web) async fn upload(post: Post<Upload<MOST>>) -> Result<HttpRespo
             return profile::again(visit, fault("Choose a picture.".to_owned()), None).await;
         }
         File::TooLarge => {
-            let explained = problem::explain(&Problem::TooLarge, None);
-            let most = MOST / 1024 / 1024;
-            let words = format!("This file is too large. Use one of at most {most} MB.");
+            let most = format!("{} MB", MOST / 1024 / 1024);
+            let words = format!("This file is too large. Use one of at most {most}.");
+            let explained = problem::explain(&Problem::TooLarge(most), None);
             return profile::again(visit, fault(words), Some(&explained)).await;
         }
     };

@@ -96,7 +96,8 @@ pub(in crate::web) async fn delete_account(post: Post<Fields>) -> Result<HttpRes
         let words = Some(explained.advice.clone());
         return again(&post, words, &explained).await;
     }
-    match refused(post.act(actions::farewell::delete_account).await)? {
+    let deleted = store::unhurried(post.act(actions::farewell::delete_account)).await;
+    match refused(deleted)? {
         Ok(()) => {}
         Err(refusal @ Refusal::OnlyOwnerOf(_)) => {
             let explained = problem::explain(&refusal.into(), None);

@@ -3,10 +3,12 @@
 use crate::{
     actions,
     domain::{email::EmailAddress, refusal::Refusal},
+    metrics::{PasswordForm, PasswordResult},
     store,
     web::{
         answer,
         form::{FormToken, Post, refused, safe_next},
+        log,
         page::Cx,
         problem::{self, Problem},
         visit::{Seen, Visit},
@@ -95,6 +97,9 @@ pub(in crate::web) async fn sign_in(post: Post<Credentials>) -> Result<HttpRespo
         })
         .await
     };
+    let note = |result| log::password(&post.visit, PasswordForm::SignIn, result);
+    let begun =
+        begun.inspect_err(|why| log::password_put_off(&post.visit, PasswordForm::SignIn, why));
     let attempt = match refused(begun)? {
         Ok(attempt) => attempt,
         Err(refusal) => return again(&post, None, None, Some(refusal)).await,
@@ -105,8 +110,21 @@ pub(in crate::web) async fn sign_in(post: Post<Credentials>) -> Result<HttpRespo
     let right = app
         .hasher
         .verify_bounded(post.form.password.clone(), hash.clone())
-        .await?;
+        .await;
+    if right.is_err() {
+        note(PasswordResult::Busy);
+        let email = email.clone();
+        // Should it fail, the attempt is counted, and the answer is the same.
+        drop(
+            post.act_as_anyone(move |run, _, client| {
+                actions::accounts::put_off_sign_in(run, client, &email)
+            })
+            .await,
+        );
+    }
+    let right = right?;
     let Some(account) = attempt.account.filter(|_| right) else {
+        note(PasswordResult::Wrong);
         return again(&post, None, None, Some(Refusal::WrongCredentials)).await;
     };
     let token = post
@@ -116,8 +134,13 @@ pub(in crate::web) async fn sign_in(post: Post<Credentials>) -> Result<HttpRespo
         .await;
     let token = match refused(token)? {
         Ok(token) => token,
-        Err(refusal) => return again(&post, None, None, Some(refusal)).await,
+        Err(refusal) => {
+            // The password was changed in the same moment.
+            note(PasswordResult::Wrong);
+            return again(&post, None, None, Some(refusal)).await;
+        }
     };
+    note(PasswordResult::Ok);
     post.visit.set_token(&token);
     Ok(post.visit.see_other(next.unwrap_or_else(|| "/".to_owned())))
 }

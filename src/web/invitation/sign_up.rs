@@ -8,9 +8,11 @@ use super::{
 use crate::{
     actions::{self, Failure},
     domain::{consent::Consent, refusal::Refusal, text::PersonName},
+    metrics::{PasswordForm, PasswordResult},
     web::{
         form::{FormToken, Post, refused},
         legal::UNTICKED,
+        log,
         password::new_hash,
         problem::{self, Problem},
         urls,
@@ -56,20 +58,27 @@ async fn try_return(post: &Post<Fields>, token: &str) -> Result<HttpResponse, Pr
     let link = named(&post.visit.app, token)?;
     let attempt = post
         .act_as_anyone(move |run, _, client| actions::invitees::begin_return(run, client, link))
-        .await?;
+        .await
+        .inspect_err(|why| log::password_put_off(&post.visit, PasswordForm::Invitation, why))?;
+    let note = |result| log::password(&post.visit, PasswordForm::Invitation, result);
     let hasher = &post.visit.app.hasher;
     let hash = attempt
         .password_hash
         .unwrap_or_else(|| hasher.dummy().to_owned());
     let right = hasher
         .verify_bounded(post.form.password.clone(), hash.clone())
-        .await?;
-    let account = attempt.account.filter(|_| right).ok_or(Refusal::LinkUsed)?;
+        .await
+        .inspect_err(|_| note(PasswordResult::Busy))?;
+    let Some(account) = attempt.account.filter(|_| right) else {
+        note(PasswordResult::Wrong);
+        return Err(Refusal::LinkUsed.into());
+    };
     let joined = post
         .act_as_anyone(move |run, _, client| {
             actions::invitees::finish_return(run, client, link, account, &hash)
         })
         .await?;
+    note(PasswordResult::Ok);
     Ok(welcome(&post.visit, &joined))
 }
 

@@ -373,11 +373,10 @@ pub(in crate::web) async fn export(
         return Ok(visit.see_other(filter.url(&urls::audit(&org), &[])));
     };
     let asked = filter.clone();
-    let (seen, found) = visit
-        .member(&org, move |conn, member| {
-            find(conn, member, &asked, span, MOST_ROWS)
-        })
-        .await?;
+    let found = visit.member(&org, move |conn, member| {
+        find(conn, member, &asked, span, MOST_ROWS)
+    });
+    let (seen, found) = store::unhurried(found).await?;
     let member = seen.member()?;
     let slug = &member.place.slug;
     let mut rows = found.rows;

@@ -3,6 +3,7 @@
 use crate::{
     actions,
     domain::{policy::Permission, refusal::Refusal},
+    store,
     web::{
         answer,
         form::{FormToken, Post, refused},
@@ -81,9 +82,9 @@ pub(in crate::web) async fn delete(
         return again(&post, &org, refusal).await;
     }
     let (slug, typed) = (org.clone(), post.form.slug.clone());
-    let deleted = post
-        .act(move |run, actor| actions::organizations::delete(run, actor, &slug, &typed))
-        .await;
+    let deleted =
+        post.act(move |run, actor| actions::organizations::delete(run, actor, &slug, &typed));
+    let deleted = store::unhurried(deleted).await;
     match refused(deleted)? {
         Ok(name) => {
             let banner = Banner::done(format!(

@@ -242,11 +242,10 @@ pub(in crate::web) async fn export(
 ) -> Result<HttpResponse, Problem> {
     let days = filter.days();
     let valid_for = visit.app.means.rules.valid_for;
-    let (seen, mut found) = visit
-        .member(&org, move |conn, member| {
-            find(conn, member, days, valid_for, MOST_ROWS + 1)
-        })
-        .await?;
+    let found = visit.member(&org, move |conn, member| {
+        find(conn, member, days, valid_for, MOST_ROWS + 1)
+    });
+    let (seen, mut found) = store::unhurried(found).await?;
     let member = seen.member()?;
     let most = usize::try_from(MOST_ROWS).unwrap_or(usize::MAX);
     let more = found.members.len() > most || found.invitations.len() > most;

@@ -14,6 +14,7 @@ use crate::{
         role::{InvitableRole, Role},
         text::Note,
     },
+    store,
     web::{
         answer, csv_file,
         csv_file::CsvRow,
@@ -100,9 +101,9 @@ pub(in crate::web) async fn import(
         link_only: !post.form.field("link_only").is_empty(),
     };
     let slug = org.clone();
-    let results = post
-        .act(move |run, actor| actions::invitations::invite(run, actor, &slug, &wanted))
-        .await?;
+    let inviting =
+        post.act(move |run, actor| actions::invitations::invite(run, actor, &slug, &wanted));
+    let results = store::unhurried(inviting).await?;
     let now = post.visit.app.now();
     let mut found = Again::default();
     for (row, one) in rows.into_iter().zip(&results) {

@@ -14,6 +14,7 @@ use crate::{
         text::Note,
         time::Timestamp,
     },
+    store,
     web::{
         answer,
         app::App,
@@ -30,6 +31,9 @@ use actix_web::{
 };
 use askama::Template;
 use serde::Deserialize;
+
+/// Invitations that need no more time than any other change.
+const FEW: usize = 10;
 
 #[derive(Template)]
 #[template(path = "team/invite.html")]
@@ -168,10 +172,14 @@ pub(in crate::web) async fn invite(
         note: note.clone(),
         link_only: form.link_only.is_some(),
     };
-    let slug = org.clone();
-    let results = post
-        .act(move |run, actor| actions::invitations::invite(run, actor, &slug, &wanted))
-        .await;
+    let (slug, many) = (org.clone(), wanted.entries.len() > FEW);
+    let inviting =
+        post.act(move |run, actor| actions::invitations::invite(run, actor, &slug, &wanted));
+    let results = if many {
+        store::unhurried(inviting).await
+    } else {
+        inviting.await
+    };
     let results = match refused(results)? {
         Ok(results) => results,
         Err(refusal) => return all_refused(&post, &org, refusal).await,

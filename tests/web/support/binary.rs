@@ -72,13 +72,25 @@ impl Process {
             letters,
             _folder: folder,
         };
-        process.address = process.patiently("the program listens", || {
-            let log = process.log();
-            let line = log.lines().find(|line| line.contains("\"listening\""))?;
-            let json: serde_json::Value = serde_json::from_str(line).ok()?;
-            json["fields"]["address"].as_str()?.parse().ok()
-        });
+        process.address =
+            process.patiently("the program listens", || process.address_of("listening"));
         process
+    }
+
+    /// The address on the line with this message.
+    fn address_of(&self, message: &str) -> Option<SocketAddr> {
+        let log = self.log();
+        let mut lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let line = lines.find(|line| line["fields"]["message"] == message)?;
+        line["fields"]["address"].as_str()?.parse().ok()
+    }
+
+    /// Where it serves `/metrics`.
+    pub fn figures(&self) -> SocketAddr {
+        self.address_of("metrics are served")
+            .expect("an address in the log")
     }
 
     fn patiently<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {

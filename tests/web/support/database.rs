@@ -34,6 +34,8 @@ pub struct TestDatabase {
     schema: Option<(String, String)>,
     /// A test changed members by hand: then no event says how they came and went.
     pub by_hand: AtomicBool,
+    /// A test set the clock back: then times do not say what came first.
+    pub clock_went_back: AtomicBool,
 }
 
 /// The PostgreSQL of this run. A missing one fails the test: a silent skip would hide half of them.
@@ -57,6 +59,7 @@ impl TestDatabase {
                     _folder: Some(folder),
                     schema: None,
                     by_hand: AtomicBool::new(false),
+                    clock_went_back: AtomicBool::new(false),
                 }
             }
             Kind::Postgres => {
@@ -77,6 +80,7 @@ impl TestDatabase {
                     _folder: None,
                     schema: Some((base, schema)),
                     by_hand: AtomicBool::new(false),
+                    clock_went_back: AtomicBool::new(false),
                 }
             }
         }

@@ -72,14 +72,13 @@ pub fn columns(conn: &mut Conn) -> Result<Vec<Column>, Error> {
              AND substr(m.name, 1, 2) <> '__' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY m.name, p.cid"
         }
         Conn::Postgres(_) => {
-            "SELECT c.table_name::text AS \"table\", c.column_name::text AS name, c.data_type::text AS kind, \
-             c.is_nullable = 'YES' AS nullable, coalesce((SELECT k.ordinal_position::int \
-             FROM information_schema.table_constraints t JOIN information_schema.key_column_usage k \
-             ON k.constraint_schema = t.constraint_schema AND k.constraint_name = t.constraint_name \
-             WHERE t.constraint_type = 'PRIMARY KEY' AND t.table_schema = current_schema() \
-             AND t.table_name = c.table_name AND k.column_name = c.column_name), 0) AS key \
-             FROM information_schema.columns c WHERE c.table_schema = current_schema() \
-             AND substr(c.table_name, 1, 2) <> '__' ORDER BY c.table_name COLLATE \"C\", c.ordinal_position"
+            // The catalogue itself: information_schema takes a hundred times as long, and some tests ask for every request.
+            "SELECT c.relname::text AS \"table\", a.attname::text AS name, format_type(a.atttypid, NULL) AS kind, \
+             NOT a.attnotnull AS nullable, coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)::int AS key \
+             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+             LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary \
+             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' \
+             AND substr(c.relname, 1, 2) <> '__' ORDER BY c.relname COLLATE \"C\", a.attnum"
         }
     };
     Ok(sql_query(query).load(conn)?)

@@ -202,3 +202,36 @@ pub fn run<T>(work: impl Future<Output = T>) -> T {
         .expect("a runtime")
         .block_on(work)
 }
+
+/// The workers of a server, on threads of their own. They are gone when dropped.
+pub struct Workers {
+    runtime: Option<tokio::runtime::Runtime>,
+    _stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Workers {
+    pub fn start(acme: &Mailing) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (stop, stopping) = tokio::sync::watch::channel(false);
+        {
+            let _inside = runtime.enter();
+            drop(acme.parts.start_mail(&stopping));
+        }
+        Self {
+            runtime: Some(runtime),
+            _stop: stop,
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -62,7 +62,7 @@ pub struct Happening {
 }
 
 impl Team {
-    fn uuid(&self, id: Uuid) -> String {
+    pub fn uuid(&self, id: Uuid) -> String {
         if self.on_postgres() {
             format!("'{id}'::uuid")
         } else {

@@ -86,6 +86,9 @@ pub struct Received {
     pub data: String,
 }
 
+/// Decides anew at every phase; `None` is good behaviour.
+type Mood = Box<dyn FnMut(Phase) -> Option<Act> + Send>;
+
 /// The server. Dropping it closes everything.
 pub struct SmtpServer {
     shared: Arc<Shared>,
@@ -102,6 +105,8 @@ struct Shared {
 struct State {
     once: HashMap<Phase, VecDeque<Act>>,
     always: HashMap<Phase, Act>,
+    refused: HashMap<String, Act>,
+    mood: Option<Mood>,
     offers: Vec<String>,
     received: Vec<Received>,
     offered: Vec<Received>,
@@ -151,11 +156,23 @@ impl SmtpServer {
         self.state().always.insert(phase, act);
     }
 
+    /// Misbehaves at DATA from now on, for letters to this address only.
+    pub fn refuse(&self, to: &str, act: Act) {
+        self.state().refused.insert(to.to_owned(), act);
+    }
+
+    /// Asks `mood` at every phase from now on, where neither [`Self::once`] nor [`Self::always`] says anything.
+    pub fn moody(&self, mood: impl FnMut(Phase) -> Option<Act> + Send + 'static) {
+        self.state().mood = Some(Box::new(mood));
+    }
+
     /// Behaves again, from now on. What hangs goes on hanging.
     pub fn behave(&self) {
         let mut state = self.state();
+        state.mood = None;
         state.once.clear();
         state.always.clear();
+        state.refused.clear();
     }
 
     /// Offers one more extension from the next EHLO on, like `SMTPUTF8`.
@@ -201,6 +218,15 @@ impl SmtpServer {
     /// Every letter so far, in the order of their arrival.
     pub fn received(&self) -> Vec<Received> {
         self.state().received.clone()
+    }
+
+    /// The newest letter to this address.
+    pub fn last_to(&self, email: &str) -> Option<Received> {
+        let state = self.state();
+        let mut letters = state.received.iter().rev();
+        letters
+            .find(|letter| letter.to.iter().any(|to| to == email))
+            .cloned()
     }
 
     /// Every letter that was read to its final dot, kept or not.
@@ -272,6 +298,12 @@ impl Shared {
         let mut state = self.state();
         let once = state.once.get_mut(&phase).and_then(VecDeque::pop_front);
         once.or_else(|| state.always.get(&phase).cloned())
+            .or_else(|| state.mood.as_mut().and_then(|mood| mood(phase)))
+    }
+
+    fn refused(&self, to: &[String]) -> Option<Act> {
+        let state = self.state();
+        to.iter().find_map(|to| state.refused.get(to).cloned())
     }
 
     /// Waits, but not after the server went down.
@@ -410,7 +442,8 @@ impl Conversation {
     }
 
     fn data(&mut self) -> Said {
-        match self.shared.act(Phase::Data) {
+        let refused = self.shared.refused(&self.to);
+        match refused.or_else(|| self.shared.act(Phase::Data)) {
             // any 3xx lets the letter come
             Some(Act::Reply(code, text)) if !(300..400).contains(&code) => {
                 return self.write(&format!("{code} {text}"));

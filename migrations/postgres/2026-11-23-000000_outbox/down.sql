@@ -1,0 +1,2 @@
+ALTER TABLE deliveries DROP COLUMN faulted_at;
+DROP TABLE outbox;
