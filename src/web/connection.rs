@@ -32,7 +32,7 @@ use tokio::time::{Instant, sleep_until};
 pub const IDLE: Duration = Duration::from_secs(5);
 /// How long the head of a request may take.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a piece of an answer may wait for its reader, besides the time for its length ([`SLOWEST`]).
+/// How long a piece of an answer may wait for its reader, besides the time for its length (4 kB a second).
 pub const READ_TIME: Duration = Duration::from_secs(20);
 /// The slowest reader, in bytes a second: a telephone at the edge of a network.
 const SLOWEST: u64 = 4 * 1024;
