@@ -7,8 +7,8 @@ use crate::turns::Turns;
 use std::{fmt, num::NonZero, sync::Arc, time::Duration};
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use unicode_normalization::UnicodeNormalization as _;
@@ -30,23 +30,48 @@ pub const LONGEST: usize = 128;
 /// 100 characters (its own limit) took 0.7 s and 48 took 0.16 s, optimized; an ordinary password takes 1 ms.
 const JUDGED: usize = 48;
 
+/// Room for so many blocks is asked for at least, though only what is used takes any memory. Of more than 32 MiB glibc's
+/// `malloc` keeps nothing back when it is returned (mallopt(3), `M_MMAP_THRESHOLD`); of 19 MiB it would.
+const LEAST_ROOM: usize = 33 * 1024 * 1024 / Block::SIZE;
+
 /// Nobody may choose this password, it is longer than [`LONGEST`]: what [`Hasher::dummy`] is a hash of.
 const NOBODYS: [u8; LONGEST + 1] = [b'-'; LONGEST + 1];
+
+/// The hash of [`NOBODYS`] with OWASP's parameters and an empty salt: written down, because making it would take most of
+/// the time in which the program starts.
+const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$a4HVjbvh5jA7zEVTs8w9tZPguwCtbmpOaYc8siHdncc";
+
+/// What argon2 fills while it hashes. The same one serves any number of hashes.
+#[derive(Default)]
+struct Memory(Vec<Block>);
+
+impl Memory {
+    /// Enough for these parameters.
+    fn sized(&mut self, params: &Params) -> argon2::Result<&mut [Block]> {
+        let wanted = params.block_count();
+        if self.0.len() < wanted {
+            self.0.clear();
+            self.0
+                .try_reserve_exact(wanted.max(LEAST_ROOM))
+                .map_err(|_| argon2::Error::OutOfMemory)?;
+            self.0.resize(wanted, Block::default());
+        }
+        Ok(&mut self.0)
+    }
+}
 
 /// Makes and checks password hashes. Clones share the turns.
 #[derive(Clone)]
 pub struct Hasher {
     params: Params,
     dummy: Arc<str>,
-    turns: Turns,
+    turns: Turns<Memory>,
 }
 
 impl Hasher {
     /// Hashes with OWASP's parameters, at most `at_once` at a time (at least one).
-    ///
-    /// Makes the dummy hash at once, which takes as long as one sign-in.
     pub fn new(at_once: usize) -> Self {
-        Self::with(MEMORY_KIB, PASSES, at_once)
+        Self::with(MEMORY_KIB, PASSES, at_once, |_| DUMMY.into())
     }
 
     /// The usual number of hashes at a time: half the processors, so that pages are still served, at least one.
@@ -56,7 +81,7 @@ impl Hasher {
 
     /// Hashes in microseconds, worthless as protection: for tests only.
     pub fn for_tests() -> Self {
-        Self::with(Params::MIN_M_COST, Params::MIN_T_COST, 64)
+        Self::with(Params::MIN_M_COST, Params::MIN_T_COST, 64, dummy)
     }
 
     /// The same, waiting at most `longest_wait` for a turn instead of the usual time.
@@ -69,13 +94,17 @@ impl Hasher {
         clippy::expect_used,
         reason = "the three numbers are constants of this file and are known to be allowed"
     )]
-    fn with(memory_kib: u32, passes: u32, at_once: usize) -> Self {
+    fn with(
+        memory_kib: u32,
+        passes: u32,
+        at_once: usize,
+        dummy: impl FnOnce(&Params) -> Arc<str>,
+    ) -> Self {
         let params =
             Params::new(memory_kib, passes, LANES, None).expect("argon2 allows these parameters");
-        let dummy = hash(&params, &NOBODYS, &[0; 16]).into();
         Self {
+            dummy: dummy(&params),
             params,
-            dummy,
             turns: Turns::new(at_once),
         }
     }
@@ -87,19 +116,18 @@ impl Hasher {
     /// # Panics
     /// When the machine has not enough memory left for one hash.
     pub fn hash(&self, password: &SecretString, salt: [u8; 16]) -> String {
-        hash(&self.params, &canonical(password), &salt)
+        self.hash_in(&mut Memory::default(), password, salt)
+    }
+
+    fn hash_in(&self, memory: &mut Memory, password: &SecretString, salt: [u8; 16]) -> String {
+        hash(memory, &self.params, &canonical(password), &salt)
     }
 
     /// Whether `phc` is a hash of `password`. Text that is no PHC hash belongs to no password.
     ///
     /// Blocks as long as the parameters in `phc` demand: a request uses [`Hasher::verify_bounded`].
     pub fn verify(&self, password: &SecretString, phc: &str) -> bool {
-        PasswordHash::new(phc).is_ok_and(|stored| {
-            // the stored parameters are used, not ours
-            Argon2::default()
-                .verify_password(canonical(password).expose_bytes(), &stored)
-                .is_ok()
-        })
+        verify(&mut Memory::default(), password, phc)
     }
 
     /// A hash that costs as much to check as a real one, and that no allowed password opens.
@@ -119,7 +147,8 @@ impl Hasher {
         salt: [u8; 16],
     ) -> Result<String, Busy> {
         let hasher = self.clone();
-        self.in_turn(move || hasher.hash(&password, salt)).await
+        self.in_turn(move |memory| hasher.hash_in(memory, &password, salt))
+            .await
     }
 
     /// [`Hasher::verify`] on a thread for heavy work, in turn.
@@ -127,8 +156,8 @@ impl Hasher {
     /// # Errors
     /// [`Busy`] when no turn came in time ([`crate::turns::LONGEST_WAIT`]).
     pub async fn verify_bounded(&self, password: SecretString, phc: String) -> Result<bool, Busy> {
-        let hasher = self.clone();
-        self.in_turn(move || hasher.verify(&password, &phc)).await
+        self.in_turn(move |memory| verify(memory, &password, &phc))
+            .await
     }
 
     /// [`strength`] on a thread for heavy work, in turn: judging a password made to be slow costs more than hashing it.
@@ -140,7 +169,7 @@ impl Hasher {
         password: SecretString,
         inputs: Vec<String>,
     ) -> Result<Result<(), Weak>, Busy> {
-        self.in_turn(move || {
+        self.in_turn(move |_| {
             let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
             strength(password.expose_secret(), &inputs)
         })
@@ -154,7 +183,7 @@ impl Hasher {
 
     async fn in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         match self.turns.run(work).await? {
             Ok(value) => Ok(value),
@@ -197,11 +226,68 @@ impl<const N: usize> ExposeBytes for [u8; N] {
     clippy::expect_used,
     reason = "length, salt and parameters are all ours; what is left is no memory, where nothing can go on"
 )]
-fn hash(params: &Params, password: &impl ExposeBytes, salt: &[u8; 16]) -> String {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-        .hash_password_with_salt(password.expose_bytes(), salt)
-        .expect("there is memory for one hash")
-        .to_string()
+fn hash(
+    memory: &mut Memory,
+    params: &Params,
+    password: &impl ExposeBytes,
+    salt: &[u8; 16],
+) -> String {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
+    memory
+        .sized(params)
+        .and_then(|blocks| {
+            let password = password.expose_bytes();
+            argon2.hash_password_into_with_memory(password, salt, &mut hash, blocks)
+        })
+        .expect("there is memory for one hash");
+    PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).expect("the parameters have a text"),
+        salt: Some(Salt::new(salt).expect("the salt is of a length that is allowed")),
+        hash: Some(Output::new(&hash).expect("the hash is, too")),
+    }
+    .to_string()
+}
+
+/// What [`Hasher::dummy`] is with these parameters.
+fn dummy(params: &Params) -> Arc<str> {
+    hash(&mut Memory::default(), params, &NOBODYS, &[0; 16]).into()
+}
+
+/// Whether a PHC text is a hash of this password.
+fn verify(memory: &mut Memory, password: &SecretString, phc: &str) -> bool {
+    PasswordHash::new(phc).is_ok_and(|stored| {
+        let again = hash_again(memory, password, &stored);
+        // in constant time: see `Output`
+        again.is_some() && again == stored.hash
+    })
+}
+
+/// The password's hash with the parameters and the salt of a stored one, not with ours.
+fn hash_again(
+    memory: &mut Memory,
+    password: &SecretString,
+    stored: &PasswordHash,
+) -> Option<Output> {
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = match stored.version {
+        Some(version) => Version::try_from(version).ok()?,
+        None => Version::default(),
+    };
+    let params = Params::try_from(stored).ok()?;
+    let (salt, mut hash) = (stored.salt?, vec![0; params.output_len()?]);
+    let blocks = memory.sized(&params).ok()?;
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(
+            canonical(password).expose_bytes(),
+            &salt,
+            &mut hash,
+            blocks,
+        )
+        .ok()?;
+    Output::new(&hash).ok()
 }
 
 /// Why a new password is refused. `Display` is a sentence for the person who chose it.
@@ -287,6 +373,12 @@ mod tests {
     }
 
     #[test]
+    fn the_dummy_is_what_we_would_make() {
+        let hasher = Hasher::new(1);
+        assert_eq!(hasher.dummy(), &*dummy(&hasher.params));
+    }
+
+    #[test]
     fn a_hash_opens_for_its_password_only() {
         let hasher = Hasher::for_tests();
         let phc = hasher.hash(&secret("Grüße an alle"), [1; 16]);
@@ -300,6 +392,27 @@ mod tests {
         for garbage in ["", "x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "\0"] {
             assert!(!hasher.verify(&secret("Grüße an alle"), garbage));
         }
+    }
+
+    #[test]
+    fn a_hash_is_what_argon2_makes_by_itself_whatever_was_in_its_memory_before() {
+        use argon2::password_hash::PasswordHasher as _;
+        let theirs = |memory: u32, passes, password: &[u8]| {
+            let params = Params::new(memory, passes, LANES, None).expect("allowed");
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                .hash_password_with_salt(password, &[1; 16])
+                .expect("a hash")
+                .to_string()
+        };
+        let (hasher, mut memory) = (Hasher::for_tests(), Memory::default());
+        let earlier = theirs(64, 3, b"Grandmother's");
+        assert!(verify(&mut memory, &secret("Grandmother's"), &earlier));
+        let ours = hasher.hash_in(&mut memory, &secret("umbrella"), [1; 16]);
+        assert_eq!(ours, theirs(8, 1, b"umbrella"));
+        for (password, opens) in [("umbrella", true), ("umbrellas", false)] {
+            assert_eq!(verify(&mut memory, &secret(password), &ours), opens);
+        }
+        assert!(!verify(&mut memory, &secret("umbrella"), &earlier));
     }
 
     #[test]
@@ -374,10 +487,10 @@ mod tests {
     #[test]
     fn who_waits_too_long_for_a_turn_is_told_so() {
         run(async {
-            let hasher = Hasher::with(8, 1, 1).waiting_at_most(Duration::from_millis(50));
+            let hasher = Hasher::with(8, 1, 1, dummy).waiting_at_most(Duration::from_millis(50));
             let (go, wait) = std::sync::mpsc::channel::<()>();
             let other = hasher.clone();
-            let slow = tokio::spawn(async move { other.in_turn(move || wait.recv()).await });
+            let slow = tokio::spawn(async move { other.in_turn(move |_| wait.recv()).await });
             while hasher.turns.free() > 0 {
                 tokio::task::yield_now().await;
             }

@@ -57,7 +57,7 @@ impl Studio {
     /// # Errors
     /// [`Busy`] when no turn came in time. The judgement is the inner result.
     pub async fn portrait(&self, file: Vec<u8>) -> Result<Result<Vec<u8>, Unfit>, Busy> {
-        let judged = self.turns.run(move || portrait(&file)).await?;
+        let judged = self.turns.run(move |()| portrait(&file)).await?;
         // a decoder that panics has met a file that nobody wrote in earnest
         Ok(judged.unwrap_or(Err(Unfit::Damaged)))
     }

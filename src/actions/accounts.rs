@@ -26,7 +26,7 @@ pub fn begin_sign_up(run: &mut Run<'_>, client: &Client) -> Result<(), Failure> 
     if !run.means.rules.open_sign_up && store::accounts::any(run.db)? {
         return Err(Refusal::SignUpClosed.into());
     }
-    run.count(SIGN_UP_CLIENT, &client.network())
+    run.count(&[(SIGN_UP_CLIENT, &client.network())])
 }
 
 /// What signing up made.
@@ -104,9 +104,12 @@ pub fn begin_sign_in(
     client: &Client,
     email: &EmailAddress,
 ) -> Result<Attempt, Failure> {
-    run.count(SIGN_IN_CLIENT, &client.network())?;
-    run.count(SIGN_IN_HERE, &here(client, email))?;
-    run.count(SIGN_IN_ANYWHERE, email.key())?;
+    // Alone and first: who has used up their own attempts does not touch the counters of others.
+    run.count(&[(SIGN_IN_CLIENT, &client.network())])?;
+    run.count(&[
+        (SIGN_IN_HERE, &here(client, email)),
+        (SIGN_IN_ANYWHERE, email.key()),
+    ])?;
     let found = store::accounts::credentials(run.db, email)?;
     let (account, password_hash) = found.unzip();
     Ok(Attempt {
@@ -176,8 +179,10 @@ pub fn sign_in(
 /// [`Refusal::TooManyAttempts`].
 pub fn begin_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<String, Failure> {
     let email = &actor.account().email;
-    run.count(SIGN_IN_HERE, &here(&actor.client, email))?;
-    run.count(SIGN_IN_ANYWHERE, email.key())?;
+    run.count(&[
+        (SIGN_IN_HERE, &here(&actor.client, email)),
+        (SIGN_IN_ANYWHERE, email.key()),
+    ])?;
     let (_, hash) = store::accounts::credentials(run.db, email)?.ok_or(Failure::SignedOut)?;
     Ok(hash)
 }

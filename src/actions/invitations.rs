@@ -403,19 +403,24 @@ fn may_mail(
             return Ok(Err(Refusal::Cooldown(until)));
         }
     }
-    let quotas = [
-        (limits.address(), format!("{organization} {}", email.key())),
-        (limits.person(), by.account().to_string()),
-        (limits.organization(), organization.to_string()),
+    let (for_address, person) = (
+        format!("{organization} {}", email.key()),
+        by.account().to_string(),
+    );
+    let everywhere = organization.to_string();
+    // Whoever has used up their own is not counted for each address that they try all the same.
+    let steps = [
+        vec![
+            (limits.person(), person.as_str()),
+            (limits.organization(), &everywhere),
+        ],
+        vec![(limits.address(), for_address.as_str())],
     ];
-    for (quota, subject) in &quotas {
-        if let Err(until) = store::quotas::peek(run.db, *quota, subject, run.now)? {
-            return Ok(Err(Refusal::MailQuota(until)));
-        }
-    }
-    for (quota, subject) in &quotas {
-        if let Err(until) = store::quotas::take(run.db, *quota, subject, run.now)? {
-            // Another organization's admin, the same person, at this very moment.
+    for (nth, uses) in steps.iter().enumerate() {
+        if let Err(until) = store::quotas::take(run.db, uses, run.now)? {
+            for (quota, subject) in steps[..=nth].iter().flatten() {
+                store::quotas::give_back(run.db, *quota, subject, run.now)?;
+            }
             return Ok(Err(Refusal::MailQuota(until)));
         }
     }

@@ -98,9 +98,9 @@ fn accept_found(
     consent: &Consent,
 ) -> Result<Joined, Failure> {
     // After the organization, before everything of the person: one order for all who write (see `accounts::lock`).
-    store::accounts::lock(run.db, actor.account().id)?.ok_or(Failure::SignedOut)?;
-    let membership = store::memberships::find(run.db, organization.id, actor.account().id)?;
-    let viewer = Some((&actor.account().email, membership.is_some()));
+    let account = store::accounts::lock(run.db, actor.account().id)?.ok_or(Failure::SignedOut)?;
+    let membership = store::memberships::find(run.db, organization.id, account.id)?;
+    let viewer = Some((&account.email, membership.is_some()));
     match (invitation.welcome(viewer, run.now)?, membership) {
         (Welcome::AlreadyIn, Some(membership)) => {
             if !store::sessions::set_organization(run.db, actor.session.id, organization.id)? {
@@ -119,11 +119,11 @@ fn accept_found(
                 &actor.client,
                 &organization,
                 &invitation,
-                actor.account(),
+                &account,
                 consent,
             )?;
-            if invitation.exposed_at.is_none() {
-                run.prove(actor.account().id, Some(actor.session.id))?;
+            if invitation.exposed_at.is_none() && account.verified_at.is_none() {
+                run.prove(account.id, Some(actor.session.id))?;
             }
             let token = run.renew_session(actor, organization.id)?;
             let role = invitation.role.role();
@@ -144,7 +144,7 @@ pub fn begin_sign_up(
     let (organization, invitation) = lock_and_find(run, link)?;
     invitation.welcome(None, run.now)?;
     check_seat(run, &organization)?;
-    run.count(SIGN_UP_CLIENT, &client.network())?;
+    run.count(&[(SIGN_UP_CLIENT, &client.network())])?;
     Ok(invitation.email)
 }
 
@@ -262,9 +262,8 @@ fn join(
         ));
     }
     store::organizations::add_members(run.db, organization.id, 1)?;
-    if let Some(inviter) = store::accounts::find(run.db, invitation.invited_by)?
-        && store::memberships::find(run.db, organization.id, inviter.id)?.is_some()
-    {
+    let inviter = store::memberships::find_account(run.db, organization.id, invitation.invited_by)?;
+    if let Some(inviter) = inviter {
         let what = Notification::new(NotificationKind::InvitationAccepted)
             .of(organization)
             .about(invitation.id)

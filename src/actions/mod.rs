@@ -35,7 +35,7 @@ use crate::{
         organization::Organization,
         policy::{self, Denied, Permission},
         proof::{Proof, ProofPurpose},
-        quota::{MailLimits, Quota},
+        quota::MailLimits,
         refusal::Refusal,
         session::GRACE,
         slug,
@@ -46,6 +46,7 @@ use crate::{
     store::{
         self, Conn,
         deliveries::{NewDelivery, Subject},
+        quotas::Use,
     },
     token::SessionToken,
 };
@@ -314,12 +315,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Uses one of a quota.
+    /// Uses one of each of these quotas.
     ///
     /// # Errors
-    /// [`Refusal::TooManyAttempts`] when none is left in this window.
-    fn count(&mut self, quota: Quota, subject: &str) -> Result<(), Failure> {
-        store::quotas::take(self.db, quota, subject, self.now)?
+    /// [`Refusal::TooManyAttempts`] when none is left of one of them in this window: nothing is counted then.
+    fn count(&mut self, uses: &[Use<'_>]) -> Result<(), Failure> {
+        store::quotas::take(self.db, uses, self.now)?
             .map_err(|until| Refusal::TooManyAttempts(until).into())
     }
 

@@ -50,9 +50,9 @@ pub(super) fn found(
         }
     }
     // Whoever deletes the account at this moment holds its row: this waits for them.
-    store::accounts::lock(run.db, founder.id)?.ok_or(Failure::SignedOut)?;
-    store::memberships::insert(run.db, organization.id, founder, Role::Owner, run.now)?;
-    run.record(organization.id, Some(founder), client, &Event::founded())?;
+    let founder = store::accounts::lock(run.db, founder.id)?.ok_or(Failure::SignedOut)?;
+    store::memberships::insert(run.db, organization.id, &founder, Role::Owner, run.now)?;
+    run.record(organization.id, Some(&founder), client, &Event::founded())?;
     Ok(organization)
 }
 
@@ -65,7 +65,7 @@ pub fn create(
     actor: &Actor,
     name: &OrganizationName,
 ) -> Result<Organization, Failure> {
-    run.count(FOUND_PERSON, &actor.account().id.to_string())?;
+    run.count(&[(FOUND_PERSON, &actor.account().id.to_string())])?;
     let organization = found(run, &actor.client, actor.account(), name)?;
     if !store::sessions::set_organization(run.db, actor.session.id, organization.id)? {
         return Err(Failure::SignedOut);

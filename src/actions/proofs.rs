@@ -58,8 +58,10 @@ fn ask_to_verify(
     if !run.means.rules.mail_ready {
         return Err(Refusal::NoMail.into());
     }
-    run.count(VERIFY_PERSON, &account.to_string())?;
-    run.count(VERIFY_ADDRESS, email.key())?;
+    run.count(&[
+        (VERIFY_PERSON, &account.to_string()),
+        (VERIFY_ADDRESS, email.key()),
+    ])?;
     let purpose = ProofPurpose::VerifyEmail;
     if let Some(last) = store::proofs::last_asked(run.db, account, purpose, email)? {
         let until = last.plus(PROOF_COOLDOWN);
@@ -164,10 +166,12 @@ pub fn forgot_password(
         return Err(Refusal::NoMail.into());
     }
     let network = client.network();
-    run.count(FORGOT_CLIENT, &network)?;
-    run.count(FORGOT_HERE, &format!("{network} {}", email.key()))?;
-    // This one also makes two requests for one address wait for each other: only the newest link works.
-    run.count(FORGOT_ANYWHERE, email.key())?;
+    run.count(&[(FORGOT_CLIENT, &network)])?;
+    run.count(&[
+        (FORGOT_HERE, &format!("{network} {}", email.key())),
+        // This one also makes two requests for one address wait for each other: only the newest link works.
+        (FORGOT_ANYWHERE, email.key()),
+    ])?;
     let purpose = ProofPurpose::ResetPassword;
     let known = store::accounts::credentials(run.db, email)?.map(|(account, _)| account);
     let account = known.unwrap_or(AccountId(Uuid::nil()));

@@ -35,8 +35,10 @@ impl Timestamp {
 
     /// The calendar form. Instants outside the years 0 to 9999 answer 1970, which no row of ours holds.
     pub fn utc(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        OffsetDateTime::from_unix_timestamp(seconds).map_or(OffsetDateTime::UNIX_EPOCH, |at| {
+            at + Duration::microseconds(micros)
+        })
     }
 
     /// Whether both databases can hold it: the years 1970 to 9999.

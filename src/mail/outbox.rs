@@ -90,6 +90,8 @@ pub struct Outbox {
     mailer: Mailer,
     me: Uuid,
     stop: Option<watch::Receiver<bool>>,
+    /// Whether the last letter was sent: then the next one is most likely due.
+    busy: bool,
 }
 
 /// How an attempt ended.
@@ -121,6 +123,7 @@ impl Outbox {
             mailer,
             me,
             stop: None,
+            busy: false,
         }
     }
 
@@ -137,12 +140,14 @@ impl Outbox {
         let now = self.now();
         let db = self.office.db.clone();
         // A look first: an idle poll must not take SQLite's write lock.
-        let look = db
-            .read(move |conn| store::deliveries::look(conn, now))
-            .await?;
-        self.office.board.note(look.trouble);
-        if !look.due {
-            return Ok(Delivered::Empty);
+        if !std::mem::take(&mut self.busy) {
+            let look = db
+                .read(move |conn| store::deliveries::look(conn, now))
+                .await?;
+            self.office.board.note(look.trouble);
+            if !look.due {
+                return Ok(Delivered::Empty);
+            }
         }
         let me = self.me;
         match db
@@ -152,12 +157,16 @@ impl Outbox {
             Lease::Empty => Ok(Delivered::Empty),
             Lease::Again => Ok(Delivered::NotSent),
             Lease::Letter(leased) => {
+                // There may be more: whoever rests looks, and wakes the others. Nothing is kept for one who does not rest:
+                // after a failure they pause.
+                self.office.wake.notify_waiters();
                 self.office.metrics.letter_attempted();
                 let ended = self.attempt(&leased).await?;
                 let (sent, outcome) =
                     (matches!(ended, Ended::Said(Outcome::Sent)), counted(&ended));
                 self.record(&leased, ended).await?;
                 self.office.metrics.letter(outcome);
+                self.busy = sent;
                 if sent && leased.trying {
                     // The pause is over: everybody to work.
                     self.office.board.note(None);

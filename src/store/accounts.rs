@@ -3,6 +3,7 @@
 use super::{
     connection::Conn,
     error::Result,
+    prepared::Prepare as _,
     schema::{accounts, avatars},
 };
 use crate::domain::{
@@ -78,6 +79,7 @@ pub fn find(conn: &mut Conn, id: AccountId) -> Result<Option<Account>> {
     let row = accounts::table
         .filter(accounts::id.eq(id))
         .select(COLUMNS)
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(account))
@@ -88,6 +90,7 @@ pub fn find_id(conn: &mut Conn, email: &EmailAddress) -> Result<Option<AccountId
     Ok(accounts::table
         .filter(accounts::email_key.eq(email.key()))
         .select(accounts::id)
+        .prepared()
         .get_result(conn)
         .optional()?)
 }
@@ -96,6 +99,7 @@ pub fn find_id(conn: &mut Conn, email: &EmailAddress) -> Result<Option<AccountId
 pub fn set_name(conn: &mut Conn, id: AccountId, name: &str) -> Result<()> {
     diesel::update(accounts::table.filter(accounts::id.eq(id)))
         .set(accounts::name.eq(name))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -105,6 +109,7 @@ pub fn credentials(conn: &mut Conn, email: &EmailAddress) -> Result<Option<(Acco
     Ok(accounts::table
         .filter(accounts::email_key.eq(email.key()))
         .select((accounts::id, accounts::password_hash))
+        .prepared()
         .get_result(conn)
         .optional()?)
 }
@@ -112,8 +117,11 @@ pub fn credentials(conn: &mut Conn, email: &EmailAddress) -> Result<Option<(Acco
 /// Whether there is any account: the very first visitor may always sign up (R-ORG-5).
 pub fn any(conn: &mut Conn) -> Result<bool> {
     Ok(diesel::select(diesel::dsl::exists(
-        accounts::table.filter(accounts::deleted_at.is_null()),
+        accounts::table
+            .filter(accounts::deleted_at.is_null())
+            .select(accounts::id),
     ))
+    .prepared()
     .get_result(conn)?)
 }
 
@@ -122,15 +130,18 @@ pub fn any(conn: &mut Conn) -> Result<bool> {
 pub fn is_first(conn: &mut Conn, id: AccountId) -> Result<bool> {
     /// What follows the milliseconds in a version 7 UUID (RFC 9562).
     const BITS_AFTER: u32 = 80;
-    let first = accounts::table
-        .filter(accounts::deleted_at.is_null())
-        .order(accounts::id.asc())
-        .limit(1)
-        .select(accounts::id)
-        .get_result::<AccountId>(conn)
-        .optional()?;
-    let millis = |id: AccountId| id.0.as_u128() >> BITS_AFTER;
-    Ok(first.is_none_or(|first| millis(first) == millis(id)))
+    let millisecond = AccountId(uuid::Uuid::from_u128(
+        id.0.as_u128() >> BITS_AFTER << BITS_AFTER,
+    ));
+    let is_later = diesel::select(diesel::dsl::exists(
+        accounts::table
+            .filter(accounts::deleted_at.is_null())
+            .filter(accounts::id.lt(millisecond))
+            .select(accounts::id),
+    ))
+    .prepared()
+    .get_result::<bool>(conn)?;
+    Ok(!is_later)
 }
 
 /// Makes sign-ups wait for each other, so that only one can be the first. SQLite's writers do so anyway.
@@ -152,6 +163,7 @@ pub fn set_verified(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<bo
             .filter(accounts::verified_at.is_null()),
     )
     .set(accounts::verified_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(changed == 1)
 }
@@ -160,6 +172,7 @@ pub fn set_verified(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<bo
 pub fn set_password(conn: &mut Conn, id: AccountId, password_hash: &str) -> Result<()> {
     diesel::update(accounts::table.filter(accounts::id.eq(id)))
         .set(accounts::password_hash.eq(password_hash))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -178,6 +191,7 @@ pub fn set_email(
             accounts::email_key.eq(email.key()),
             accounts::verified_at.eq(now),
         ))
+        .prepared()
         .execute(conn);
     match done {
         Ok(_) => Ok(true),
@@ -196,7 +210,7 @@ pub fn lock(conn: &mut Conn, id: AccountId) -> Result<Option<Account>> {
         .select(COLUMNS);
     let row = match conn {
         Conn::Postgres(conn) => open.for_update().get_result::<Row>(conn),
-        conn @ Conn::Sqlite(_) => open.get_result::<Row>(conn),
+        conn @ Conn::Sqlite(_) => open.prepared().get_result::<Row>(conn),
     };
     Ok(row.optional()?.map(account))
 }
@@ -206,6 +220,7 @@ pub fn password_hash(conn: &mut Conn, id: AccountId) -> Result<Option<String>> {
     Ok(accounts::table
         .filter(accounts::id.eq(id))
         .select(accounts::password_hash)
+        .prepared()
         .get_result(conn)
         .optional()?)
 }

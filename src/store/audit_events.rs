@@ -2,8 +2,10 @@
 
 use super::{
     connection::{Conn, MultiBackend},
+    counting::count_up_to,
     error::Result,
     part::Part,
+    prepared::Prepare as _,
     schema::audit_events,
 };
 use crate::domain::{
@@ -54,6 +56,7 @@ pub fn append(
             audit_events::after.eq(event.after.as_deref()),
             audit_events::address.eq(by.address),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -70,6 +73,7 @@ pub fn last(
         .filter(audit_events::invitation_id.eq(invitation))
         .filter(audit_events::verb.eq(verb.as_str()))
         .select(diesel::dsl::max(audit_events::at))
+        .prepared()
         .get_result(conn)?)
 }
 
@@ -217,18 +221,35 @@ fn first_id(at: Timestamp) -> AuditEventId {
     AuditEventId(Uuid::from_u128(millis << 80))
 }
 
-fn filtered<'a>(organization: OrganizationId, filter: &AuditFilter) -> Boxed<'a> {
+/// The events of a filter from a place on. For each end of a range SQLite takes one bound: only the narrower one is
+/// written, or a later page would be read from the top of the list.
+fn filtered<'a>(
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    part: &Part<AuditEventId>,
+) -> Boxed<'a> {
     let mut query = audit_events::table
         .filter(audit_events::organization_id.eq(organization))
         .into_boxed();
     if let Some(verb) = filter.verb {
         query = query.filter(audit_events::verb.eq(verb.as_str()));
     }
-    if let Some(since) = filter.since {
-        query = query.filter(audit_events::id.ge(first_id(since)));
+    let mut since = filter.since.map(first_id);
+    let mut until = filter.until.map(first_id);
+    match *part {
+        Part::First => {}
+        Part::After(id) => until = Some(until.map_or(id, |until| until.min(id))),
+        Part::Before(id) if since.is_none_or(|since| since <= id) => {
+            since = None;
+            query = query.filter(audit_events::id.gt(id));
+        }
+        Part::Before(_) => {}
     }
-    if let Some(until) = filter.until {
-        query = query.filter(audit_events::id.lt(first_id(until)));
+    if let Some(since) = since {
+        query = query.filter(audit_events::id.ge(since));
+    }
+    if let Some(until) = until {
+        query = query.filter(audit_events::id.lt(until));
     }
     query
 }
@@ -263,12 +284,7 @@ pub fn page(
 ) -> Result<Vec<AuditRow>> {
     let backwards = matches!(part, Part::Before(_));
     let query = || {
-        let query = filtered(organization, filter).limit(most);
-        let query = match *part {
-            Part::First => query,
-            Part::After(id) => query.filter(audit_events::id.lt(id)),
-            Part::Before(id) => query.filter(audit_events::id.gt(id)),
-        };
+        let query = filtered(organization, filter, part).limit(most);
         if backwards {
             query.order(audit_events::id.asc())
         } else {
@@ -298,8 +314,13 @@ pub fn count(
     filter: &AuditFilter,
     most: i64,
 ) -> Result<i64> {
+    if filter.who.is_none() {
+        let all = filtered(organization, filter, &Part::First).select(audit_events::id);
+        return count_up_to(conn, all, most);
+    }
+    // An event can be found in several ways, and counts once.
     let mut found = BTreeSet::new();
-    let query = || filtered(organization, filter).limit(most);
+    let query = || filtered(organization, filter, &Part::First).limit(most);
     ways(filter.who.as_ref(), query, |query| {
         found.extend(query.select(audit_events::id).load::<AuditEventId>(conn)?);
         Ok(())

@@ -3,6 +3,7 @@
 use super::{
     connection::Conn,
     error::Result,
+    prepared::Prepare as _,
     schema::{accounts, avatars},
 };
 use crate::domain::{
@@ -42,6 +43,7 @@ pub fn remove_all(conn: &mut Conn, account: AccountId) -> Result<()> {
 fn set(conn: &mut Conn, account: AccountId, id: Option<AvatarId>) -> Result<()> {
     diesel::update(accounts::table.filter(accounts::id.eq(account)))
         .set(accounts::avatar_id.eq(id))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -56,6 +58,7 @@ pub fn find(conn: &mut Conn, id: AvatarId) -> Result<Option<(AccountId, Vec<u8>)
     Ok(avatars::table
         .filter(avatars::id.eq(id))
         .select((avatars::account_id, avatars::image))
+        .prepared()
         .get_result(conn)
         .optional()?)
 }

@@ -1,6 +1,6 @@
 //! Consents: who accepted which version of which legal document, and when. Rows are only added (R-ACC-9).
 
-use super::{connection::Conn, error::Result, schema::consents};
+use super::{connection::Conn, error::Result, prepared::Prepare as _, schema::consents};
 use crate::domain::{
     consent::{self, Accepted, LegalDocument},
     ids::AccountId,
@@ -37,6 +37,7 @@ fn accepted(conn: &mut Conn, account: AccountId) -> Result<Vec<Accepted>> {
     Ok(consents::table
         .filter(consents::account_id.eq(account))
         .select((consents::document, consents::version))
+        .prepared()
         .load(conn)?)
 }
 

@@ -3,6 +3,7 @@
 use super::{
     connection::{Conn, Manager, Target},
     error::{Error, Repeatable, Result},
+    hands::Hands,
     migrate,
     patience::{Caller, Ticket, nobody_waits, pause},
     place::Place,
@@ -10,12 +11,8 @@ use super::{
     status::{Status, Waits},
     writer::Writer,
 };
-use std::{sync::Arc, time::Instant};
-use tokio::{
-    sync::{Semaphore, oneshot},
-    task::spawn_blocking,
-    time::timeout_at,
-};
+use std::{num::NonZero, sync::Arc, time::Instant};
+use tokio::sync::oneshot;
 use tracing::Span;
 
 /// How often a write that collided with another is tried in all, if there is time.
@@ -40,8 +37,8 @@ pub struct Db {
 
 struct Shared {
     pool: Pool,
-    /// As many permits as connections: waiting costs a task, not a thread.
-    gate: Arc<Semaphore>,
+    /// Never more at work than connections: waiting costs a task, not a thread.
+    hands: Hands,
     connections: usize,
     /// SQLite only.
     writer: Option<Writer>,
@@ -71,11 +68,15 @@ impl Db {
             Some(place) => Some(Writer::start(first, manager, place, waits.clone())?),
         };
         let connections = options.connections.max(1) as usize;
-        let gate = Arc::new(Semaphore::new(connections));
+        // See `hands.rs`.
+        let enough = match writer {
+            Some(_) => std::thread::available_parallelism().map_or(1, NonZero::get),
+            None => connections,
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 pool,
-                gate,
+                hands: Hands::new(enough, connections),
                 connections,
                 writer,
                 waits,
@@ -111,9 +112,7 @@ impl Db {
     /// How busy the connections are.
     pub fn status(&self) -> Status {
         let shared = &self.shared;
-        let in_use = shared
-            .connections
-            .saturating_sub(shared.gate.available_permits());
+        let in_use = shared.hands.busy();
         let (waits, timeouts) = shared.waits.counts();
         Status {
             connections: shared.connections,
@@ -125,13 +124,13 @@ impl Db {
         }
     }
 
-    /// Runs `work` on a connection, off the async threads. It must only read.
+    /// Runs `work` on a connection, off the async threads. It must only read, and may run twice: see [`Shared::read`].
     ///
     /// # Errors
     /// What `work` answers; [`Error::Unavailable`] when there is no answer in time: see [`super::hurried`].
     pub async fn read<T, E>(
         &self,
-        work: impl FnOnce(&mut Conn) -> std::result::Result<T, E> + Send + 'static,
+        work: impl FnMut(&mut Conn) -> std::result::Result<T, E> + Send + 'static,
     ) -> std::result::Result<T, E>
     where
         T: Send + 'static,
@@ -164,8 +163,8 @@ impl Db {
         }
     }
 
-    /// Takes a permit, then a blocking thread. The permit travels with the work: a visitor who leaves does not free it
-    /// while the work still runs, and work that hangs takes a connection away, not more.
+    /// Has the work done by one of the threads that do such things. A visitor who leaves does not free it while it works:
+    /// work that hangs takes a connection away, not more.
     async fn hop<T, E>(
         &self,
         work: impl FnOnce(&Shared, &Ticket, Instant) -> std::result::Result<T, E> + Send + 'static,
@@ -177,57 +176,78 @@ impl Db {
         let waits = &self.shared.waits;
         let caller = Caller::new(waits);
         let until = caller.begin_by();
-        if self.shared.gate.available_permits() == 0 {
-            waits.wait();
-        }
-        let gate = Arc::clone(&self.shared.gate).acquire_owned();
-        let permit = timeout_at(until.into(), gate)
-            .await
-            .map_err(|_| {
-                waits.in_vain();
-                Error::Unavailable("every connection is busy".to_owned())
-            })?
-            .map_err(|_| Error::Unavailable("the database is closed".to_owned()))?;
         let (shared, ticket) = (Arc::clone(&self.shared), caller.ticket());
         let (tell, told) = oneshot::channel();
         // What is logged over there belongs to this request.
         let span = Span::current();
-        spawn_blocking(move || {
-            let _permit = permit;
+        let job = move || {
             // A caller that has gone away needs no answer.
             span.in_scope(|| drop(tell.send(work(&shared, &ticket, until))));
-        });
+        };
+        let hands = &self.shared.hands;
+        match hands.hand(job) {
+            Ok(true) => {}
+            Ok(false) => waits.wait(),
+            Err(error) => {
+                waits.in_vain();
+                return Err(Error::Unavailable(error.to_string()).into());
+            }
+        }
         let panicked = Error::Broken("a query panicked".to_owned());
-        caller.wait(told, panicked).await
+        caller.wait_hurrying(told, panicked, || hands.hurry()).await
     }
 }
 
 impl Shared {
+    /// Reads on a connection that was of use a moment ago, without asking whether it still is: on PostgreSQL the question
+    /// costs as much as a page's own. If it was cut in that moment, the reading starts again on one that answers.
     fn read<T, E>(
         &self,
         ticket: &Ticket,
         until: Instant,
-        work: impl FnOnce(&mut Conn) -> std::result::Result<T, E>,
+        mut work: impl FnMut(&mut Conn) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E>
     where
         E: From<Error> + Repeatable,
     {
-        let mut pooled = self.pool.connection(ticket, until)?;
+        if let Some(pooled) = self.pool.recent() {
+            let (done, cut) = self.read_on(pooled, ticket, &mut work);
+            if !cut {
+                return done;
+            }
+            self.pool.forget_all();
+        }
+        let pooled = self.pool.connection(ticket, until)?;
+        let (done, _) = self.read_on(pooled, ticket, &mut work);
+        done
+    }
+
+    /// One reading, and whether its connection was cut meanwhile.
+    fn read_on<T, E>(
+        &self,
+        mut pooled: Pooled,
+        ticket: &Ticket,
+        work: &mut impl FnMut(&mut Conn) -> std::result::Result<T, E>,
+    ) -> (std::result::Result<T, E>, bool)
+    where
+        E: From<Error> + Repeatable,
+    {
         if !ticket.begin() {
             self.pool.give_back(pooled);
-            return Err(nobody_waits().into());
+            return (Err(nobody_waits().into()), false);
         }
         let conn = &mut pooled.conn;
-        conn.begin_read()?;
+        if let Err(error) = conn.begin_read() {
+            return (Err(error.into()), false);
+        }
         let done = work(conn);
-        let ended = conn.end_read();
-        match done {
+        match (done, conn.end_read()) {
             // What failed here may go on failing: a standby, a full disk. The next visitor gets another connection.
-            Err(error) if error.faulty() => Err(error),
-            done => {
-                ended?;
+            (Err(error), _) if error.faulty() => (Err(error), !conn.answers()),
+            (_, Err(error)) => (Err(error.into()), false),
+            (done, Ok(())) => {
                 self.pool.give_back(pooled);
-                done
+                (done, false)
             }
         }
     }

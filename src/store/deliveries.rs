@@ -5,6 +5,7 @@ use super::{
     error::Result,
     notifications::NotificationRow,
     outbox::{self, Trouble},
+    prepared::Prepare as _,
     schema::{accounts, deliveries, invitations, organizations},
 };
 use crate::domain::{
@@ -81,6 +82,7 @@ pub fn insert(conn: &mut Conn, new: &NewDelivery<'_>, now: Timestamp) -> Result<
             deliveries::created_at.eq(now),
             deliveries::finished_at.eq((!new.emailed).then_some(now)),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -97,6 +99,7 @@ pub fn last_invitation_to(
         .filter(deliveries::kind.eq(LetterKind::Invitation))
         .filter(deliveries::state.ne(DeliveryState::NotEmailed))
         .select(diesel::dsl::max(deliveries::created_at))
+        .prepared()
         .get_result(conn)?)
 }
 
@@ -262,10 +265,11 @@ fn due(conn: &mut Conn, turn: Turn, now: Timestamp) -> Result<Option<Due>> {
         ));
     let in_turn = (deliveries::due_at.asc(), deliveries::id.asc());
     let rows = match turn {
-        Turn::Any => waiting.order(in_turn).load::<Row>(conn)?,
+        Turn::Any => waiting.order(in_turn).prepared().load::<Row>(conn)?,
         Turn::Abandoned => waiting
             .filter(deliveries::state.ne(DeliveryState::Queued))
             .order(in_turn)
+            .prepared()
             .load::<Row>(conn)?,
         // Who has never met the fault comes first, then who met it longest ago: a letter that causes it by itself
         // is not the only one to try.
@@ -276,6 +280,7 @@ fn due(conn: &mut Conn, turn: Turn, now: Timestamp) -> Result<Option<Due>> {
                 deliveries::due_at,
                 deliveries::id,
             ))
+            .prepared()
             .load::<Row>(conn)?,
     };
     Ok(rows.into_iter().next().map(
@@ -296,6 +301,7 @@ fn any_waits(conn: &mut Conn) -> Result<bool> {
         .filter(deliveries::kind.eq_any(LetterKind::ALL))
         .limit(1)
         .select(deliveries::id)
+        .prepared()
         .load::<DeliveryId>(conn)?;
     Ok(!rows.is_empty())
 }
@@ -317,6 +323,7 @@ pub fn is_outrun(
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::id.eq(invitation))
         .select((deliveries::id, deliveries::state))
+        .prepared()
         .get_result::<(DeliveryId, DeliveryState)>(conn)
         .optional()?;
     Ok(newest.is_some_and(|(newest, state)| {
@@ -405,6 +412,7 @@ fn end(conn: &mut Conn, seen: &Due, verdict: &Verdict, now: Timestamp) -> Result
             deliveries::lease_owner.eq(None::<DeliveryId>),
             deliveries::finished_at.eq(verdict.due_at.is_none().then_some(now)),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -435,6 +443,7 @@ fn take(conn: &mut Conn, seen: &Due, owner: Uuid, now: Timestamp) -> Result<Opti
                 deliveries::proof_id,
             ),
         ))
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(
@@ -478,13 +487,14 @@ pub fn give_back(
         deliveries::lease_owner.eq(None::<DeliveryId>),
     );
     let changed = match fault {
-        None => diesel::update(held).set(back).execute(conn)?,
+        None => diesel::update(held).set(back).prepared().execute(conn)?,
         Some(reason) => diesel::update(held)
             .set((
                 back,
                 deliveries::reason.eq(reason),
                 deliveries::faulted_at.eq(now),
             ))
+            .prepared()
             .execute(conn)?,
     };
     Ok(changed == 1)
@@ -494,6 +504,7 @@ pub fn give_back(
 pub fn set_faulted(conn: &mut Conn, id: DeliveryId, now: Timestamp) -> Result<()> {
     diesel::update(deliveries::table.filter(deliveries::id.eq(id)))
         .set(deliveries::faulted_at.eq(now))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -536,6 +547,7 @@ pub fn write_off(conn: &mut Conn, reason: &str, most: i64, now: Timestamp) -> Re
             deliveries::lease_owner.eq(None::<DeliveryId>),
             deliveries::finished_at.eq(now),
         ))
+        .prepared()
         .execute(conn)?;
     }
     Ok(match (full, any_waits(conn)?) {
@@ -588,6 +600,7 @@ pub fn set_handing(conn: &mut Conn, id: DeliveryId, owner: Uuid, now: Timestamp)
         deliveries::state.eq(DeliveryState::Handing),
         deliveries::due_at.eq(now.plus(LEASE)),
     ))
+    .prepared()
     .execute(conn)?;
     Ok(changed == 1)
 }
@@ -613,6 +626,7 @@ pub fn apply(
         deliveries::lease_owner.eq(None::<DeliveryId>),
         deliveries::finished_at.eq(verdict.due_at.is_none().then_some(now)),
     ))
+    .prepared()
     .execute(conn)?;
     Ok(changed == 1)
 }
@@ -685,6 +699,7 @@ pub fn about(
             accounts::email,
             accounts::email_key,
         ))
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(

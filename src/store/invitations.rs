@@ -1,9 +1,12 @@
 //! Invitations: rows, guarded changes and lists.
 
 use super::{
-    connection::{Conn, MultiBackend},
+    connection::Conn,
+    counting::count_up_to,
     error::Result,
+    literal::{IsOpen, IsPending, IsSuperseded},
     part::Part,
+    prepared::Prepare as _,
     schema::{accounts, deliveries, invitations, organizations},
 };
 use crate::domain::{
@@ -14,7 +17,7 @@ use crate::domain::{
     role::InvitableRole,
     time::Timestamp,
 };
-use diesel::{dsl::sql, prelude::*, sql_types::Bool};
+use diesel::prelude::*;
 
 type Row = (
     (
@@ -110,6 +113,7 @@ pub fn find(
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::id.eq(id))
         .select(columns!())
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -121,6 +125,7 @@ pub fn find_by_link(conn: &mut Conn, link: Link) -> Result<Option<Invitation>> {
         .filter(invitations::id.eq(link.id))
         .filter(invitations::link_version.eq(link.version))
         .select(columns!())
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -131,6 +136,7 @@ pub fn find_by_id(conn: &mut Conn, id: InvitationId) -> Result<Option<Invitation
     let row = invitations::table
         .filter(invitations::id.eq(id))
         .select(columns!())
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -144,9 +150,10 @@ pub fn not_ended(
 ) -> Result<Vec<Invitation>> {
     let rows = invitations::table
         .filter(invitations::organization_id.eq(organization))
-        .filter(sql::<Bool>("state = 'pending'"))
+        .filter(IsPending)
         .limit(most)
         .select(columns!())
+        .prepared()
         .load::<Row>(conn)?;
     Ok(rows.into_iter().map(invitation).collect())
 }
@@ -175,7 +182,7 @@ pub fn open_for(
         .inner_join(organizations::table)
         .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
         .filter(invitations::email_key.eq(email.key()))
-        .filter(sql::<Bool>("invitations.state = 'pending'"))
+        .filter(IsPending)
         .filter(invitations::expires_at.gt(now))
         .filter(organizations::deleted_at.is_null())
         .order(invitations::id.desc())
@@ -187,6 +194,7 @@ pub fn open_for(
             accounts::email,
             accounts::email_key,
         ))
+        .prepared()
         .load::<(Row, String, String, String, String)>(conn)?;
     Ok(rows
         .into_iter()
@@ -210,8 +218,9 @@ pub fn find_pending(
     let row = invitations::table
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::email_key.eq(email.key()))
-        .filter(sql::<Bool>("state = 'pending'"))
+        .filter(IsPending)
         .select(columns!())
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(invitation))
@@ -230,6 +239,7 @@ pub fn apply(
             invitations::closed_at.eq(change.at()),
             invitations::closed_by.eq(by),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(changed == 1)
 }
@@ -243,9 +253,10 @@ pub fn pending_admins_by(
     let rows = invitations::table
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::invited_by.eq(inviter))
-        .filter(invitations::state.eq(State::Pending))
+        .filter(IsPending)
         .filter(invitations::role.eq(InvitableRole::Admin))
         .select(columns!())
+        .prepared()
         .load::<Row>(conn)?;
     Ok(rows.into_iter().map(invitation).collect())
 }
@@ -265,6 +276,7 @@ pub fn set_resent(
             invitations::reminded_at.eq(None::<Timestamp>),
             invitations::lapse_told_at.eq(None::<Timestamp>),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(changed == 1)
 }
@@ -273,6 +285,7 @@ pub fn set_resent(
 pub fn set_role(conn: &mut Conn, it: &Invitation, role: InvitableRole) -> Result<bool> {
     let changed = diesel::update(still_pending(it))
         .set(invitations::role.eq(role))
+        .prepared()
         .execute(conn)?;
     Ok(changed == 1)
 }
@@ -286,6 +299,7 @@ pub fn set_exposed(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<(
             .filter(invitations::exposed_at.is_null()),
     )
     .set(invitations::exposed_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -346,12 +360,16 @@ impl Shelf {
         Self::ALL.into_iter().find(|shelf| shelf.as_str() == text)
     }
 
-    const fn closed_state(self) -> Option<State> {
+    /// The states of the rows on it, each a range of `invitations_by_expiry` or `invitations_by_closing`; nothing for
+    /// every one.
+    const fn states(self) -> &'static [State] {
         match self {
-            Self::Accepted => Some(State::Accepted),
-            Self::Rejected => Some(State::Rejected),
-            Self::Revoked => Some(State::Revoked),
-            Self::Pending | Self::Expired | Self::All => None,
+            Self::Pending => &[State::Pending],
+            Self::Expired => &[State::Pending, State::Superseded],
+            Self::Accepted => &[State::Accepted],
+            Self::Rejected => &[State::Rejected],
+            Self::Revoked => &[State::Revoked],
+            Self::All => &[],
         }
     }
 }
@@ -411,37 +429,21 @@ pub enum Place {
     Named(String, InvitationId),
 }
 
-type Boxed<'a> = diesel::helper_types::IntoBoxed<'a, invitations::table, MultiBackend>;
-
-fn shelved<'a>(
-    organization: OrganizationId,
-    shelf: Shelf,
-    starts_with: Option<&str>,
-    now: Timestamp,
-) -> Boxed<'a> {
-    let mut query = invitations::table
-        .filter(invitations::organization_id.eq(organization))
-        .into_boxed();
-    // The words of the partial index, letter for letter: a bound value would keep SQLite from using it.
-    let open = || sql::<Bool>("invitations.state IN ('pending', 'superseded')");
-    query = match shelf {
-        Shelf::Pending => query
-            .filter(open())
-            .filter(invitations::expires_at.gt(now))
-            .filter(invitations::state.eq(State::Pending)),
-        Shelf::Expired => query.filter(open()).filter(invitations::expires_at.le(now)),
-        Shelf::All => query,
-        Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => match shelf.closed_state() {
-            Some(state) => query.filter(invitations::state.eq(state)),
-            None => query,
-        },
-    };
-    if let Some(start) = starts_with {
-        query = query
-            .filter(invitations::email_key.ge(start.to_owned()))
-            .filter(invitations::email_key.lt(format!("{start}\u{10ffff}")));
+/// Where a row stands in a list, for the address of the next page.
+pub fn place(it: &Invitation, shelf: Shelf, searching: bool) -> Place {
+    match shelf {
+        _ if searching => Place::Named(it.email.key().to_owned(), it.id),
+        Shelf::Pending | Shelf::Expired => Place::At(it.expires_at, it.id),
+        Shelf::All => Place::At(it.created_at, it.id),
+        Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
+            Place::At(it.closed_at.unwrap_or(it.created_at), it.id)
+        }
     }
-    query
+}
+
+/// What follows every address that starts so.
+fn end_of(start: &str) -> String {
+    format!("{start}\u{10ffff}")
 }
 
 /// At most `most` invitations of a list: newest first, or by address when searching.
@@ -454,109 +456,10 @@ pub fn page(
     most: i64,
     now: Timestamp,
 ) -> Result<Vec<InvitationRow>> {
-    let mut query = shelved(organization, shelf, starts_with, now);
-    let backwards = matches!(part, Part::Before(_));
-    let place = match part {
-        Part::First => None,
-        Part::After(place) | Part::Before(place) => Some(place.clone()),
-    };
-    macro_rules! keyset {
-        ($column:expr, $key:expr, $id:expr) => {{
-            if let Some((key, id)) = $key.map(|key| (key, $id)) {
-                query = if backwards {
-                    query.filter(
-                        $column
-                            .gt(key)
-                            .or($column.eq(key).and(invitations::id.gt(id))),
-                    )
-                } else {
-                    query.filter(
-                        $column
-                            .lt(key)
-                            .or($column.eq(key).and(invitations::id.lt(id))),
-                    )
-                };
-            }
-            if backwards {
-                query.order(($column.asc(), invitations::id.asc()))
-            } else {
-                query.order(($column.desc(), invitations::id.desc()))
-            }
-        }};
-    }
-    let query = if starts_with.is_some() {
-        if let Some(Place::Named(key, id)) = place {
-            query = if backwards {
-                query.filter(
-                    invitations::email_key
-                        .lt(key.clone())
-                        .or(invitations::email_key.eq(key).and(invitations::id.lt(id))),
-                )
-            } else {
-                query.filter(
-                    invitations::email_key
-                        .gt(key.clone())
-                        .or(invitations::email_key.eq(key).and(invitations::id.gt(id))),
-                )
-            };
-        }
-        if backwards {
-            query.order((invitations::email_key.desc(), invitations::id.desc()))
-        } else {
-            query.order((invitations::email_key.asc(), invitations::id.asc()))
-        }
-    } else {
-        let (key, id) = match place {
-            Some(Place::At(at, id)) => (Some(at), id),
-            _ => (None, InvitationId(uuid::Uuid::nil())),
-        };
-        match shelf {
-            Shelf::Pending | Shelf::Expired => {
-                keyset!(invitations::expires_at, key, id)
-            }
-            Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
-                keyset!(invitations::closed_at, key, id)
-            }
-            Shelf::All => {
-                // Ids are made in order of time: newest first is the primary key backwards.
-                if key.is_some() {
-                    query = if backwards {
-                        query.filter(invitations::id.gt(id))
-                    } else {
-                        query.filter(invitations::id.lt(id))
-                    };
-                }
-                if backwards {
-                    query.order(invitations::id.asc())
-                } else {
-                    query.order(invitations::id.desc())
-                }
-            }
-        }
-    };
-    let mut rows: Vec<InvitationRow> = query
-        .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
-        .left_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
-        .limit(most)
-        .select(line_columns!())
-        .load::<Line>(conn)?
-        .into_iter()
-        .map(line)
-        .collect();
-    if backwards {
-        rows.reverse();
-    }
-    Ok(rows)
-}
-
-/// Where a row stands in a list, for the address of the next page.
-pub fn place(it: &Invitation, shelf: Shelf, searching: bool) -> Place {
-    match shelf {
-        _ if searching => Place::Named(it.email.key().to_owned(), it.id),
-        Shelf::Pending | Shelf::Expired => Place::At(it.expires_at, it.id),
-        Shelf::All => Place::At(it.created_at, it.id),
-        Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
-            Place::At(it.closed_at.unwrap_or(it.created_at), it.id)
+    match conn {
+        Conn::Sqlite(conn) => sqlite::page(conn, organization, shelf, starts_with, part, most, now),
+        Conn::Postgres(conn) => {
+            postgres::page(conn, organization, shelf, starts_with, part, most, now)
         }
     }
 }
@@ -570,11 +473,10 @@ pub fn count(
     most: i64,
     now: Timestamp,
 ) -> Result<i64> {
-    let ids = shelved(organization, shelf, starts_with, now)
-        .select(invitations::id)
-        .limit(most)
-        .load::<InvitationId>(conn)?;
-    Ok(i64::try_from(ids.len()).unwrap_or(most))
+    match conn {
+        Conn::Sqlite(conn) => sqlite::count(conn, organization, shelf, starts_with, most, now),
+        Conn::Postgres(conn) => postgres::count(conn, organization, shelf, starts_with, most, now),
+    }
 }
 
 /// Which pending invitations count as unused (R-MEM-4): expired, or made no later than `made_by` and valid no longer
@@ -589,23 +491,6 @@ pub struct Unused {
     pub valid_to: Timestamp,
 }
 
-fn unused<'a>(organization: OrganizationId, which: Unused) -> Boxed<'a> {
-    invitations::table
-        .filter(invitations::organization_id.eq(organization))
-        // The words of the partial index, letter for letter, as in `shelved`.
-        .filter(sql::<Bool>(
-            "invitations.state IN ('pending', 'superseded')",
-        ))
-        .filter(invitations::state.eq(State::Pending))
-        .filter(invitations::expires_at.le(which.valid_to.max(which.now)))
-        .filter(
-            invitations::expires_at
-                .le(which.now)
-                .or(invitations::created_at.le(which.made_by)),
-        )
-        .into_boxed()
-}
-
 /// At most `most` unused invitations, those that are valid longest first.
 pub fn list_unused(
     conn: &mut Conn,
@@ -613,14 +498,10 @@ pub fn list_unused(
     which: Unused,
     most: i64,
 ) -> Result<Vec<InvitationRow>> {
-    let rows = unused(organization, which)
-        .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
-        .left_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
-        .order((invitations::expires_at.desc(), invitations::id.desc()))
-        .limit(most)
-        .select(line_columns!())
-        .load::<Line>(conn)?;
-    Ok(rows.into_iter().map(line).collect())
+    match conn {
+        Conn::Sqlite(conn) => sqlite::list_unused(conn, organization, which, most),
+        Conn::Postgres(conn) => postgres::list_unused(conn, organization, which, most),
+    }
 }
 
 /// How many invitations are unused, counting no further than `most`.
@@ -630,11 +511,299 @@ pub fn count_unused(
     which: Unused,
     most: i64,
 ) -> Result<i64> {
-    let ids = unused(organization, which)
-        .select(invitations::id)
-        .limit(most)
-        .load::<InvitationId>(conn)?;
-    Ok(i64::try_from(ids.len()).unwrap_or(most))
+    match conn {
+        Conn::Sqlite(conn) => sqlite::count_unused(conn, organization, which, most),
+        Conn::Postgres(conn) => postgres::count_unused(conn, organization, which, most),
+    }
+}
+
+for_each_database! {
+    type Boxed<'a> = diesel::helper_types::IntoBoxed<'a, invitations::table, Database>;
+
+    /// The words of the partial indexes, letter for letter: a bound value would keep SQLite from using them.
+    fn in_state<'a>(query: Boxed<'a>, state: State) -> Boxed<'a> {
+        match state {
+            State::Pending => query.filter(IsOpen).filter(IsPending),
+            State::Superseded => query.filter(IsOpen).filter(IsSuperseded),
+            State::Accepted | State::Rejected | State::Revoked => {
+                query.filter(invitations::state.eq(state))
+            }
+        }
+    }
+
+    /// The parts of a list that are each one range of an index when sorted by time.
+    fn pieces<'a>(organization: OrganizationId, shelf: Shelf) -> Vec<Boxed<'a>> {
+        let all = || {
+            invitations::table
+                .filter(invitations::organization_id.eq(organization))
+                .into_boxed()
+        };
+        match shelf.states() {
+            [] => vec![all()],
+            states => states.iter().map(|state| in_state(all(), *state)).collect(),
+        }
+    }
+
+    /// Those of a list whose address starts so, in no order of time.
+    fn starting<'a>(
+        organization: OrganizationId,
+        shelf: Shelf,
+        from: &str,
+        until: &str,
+        now: Timestamp,
+    ) -> Boxed<'a> {
+        let all = invitations::table
+            .filter(invitations::organization_id.eq(organization))
+            .filter(invitations::email_key.ge(from.to_owned()))
+            .filter(invitations::email_key.lt(until.to_owned()))
+            .into_boxed();
+        let query = match shelf.states() {
+            [] => all,
+            [state] => in_state(all, *state),
+            states => all.filter(invitations::state.eq_any(states)),
+        };
+        match shelf {
+            Shelf::Pending => query.filter(invitations::expires_at.gt(now)),
+            Shelf::Expired => query.filter(invitations::expires_at.le(now)),
+            Shelf::Accepted | Shelf::Rejected | Shelf::Revoked | Shelf::All => query,
+        }
+    }
+
+    pub(super) fn page(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        shelf: Shelf,
+        starts_with: Option<&str>,
+        part: &Part<Place>,
+        most: i64,
+        now: Timestamp,
+    ) -> Result<Vec<InvitationRow>> {
+        let backwards = matches!(part, Part::Before(_));
+        let place = match part {
+            Part::First => None,
+            Part::After(place) | Part::Before(place) => Some(place.clone()),
+        };
+        let mut rows = match starts_with {
+            Some(start) => found(
+                conn,
+                organization,
+                shelf,
+                start,
+                place,
+                backwards,
+                most,
+                now,
+            )?,
+            None => {
+                let place = place.and_then(|place| match place {
+                    Place::At(at, id) => Some((at, id)),
+                    Place::Named(..) => None,
+                });
+                let mut rows = Vec::new();
+                let pieces = pieces(organization, shelf);
+                let several = pieces.len() > 1;
+                for piece in pieces {
+                    let piece = ordered(piece, shelf, place, backwards, now);
+                    rows.extend(load(conn, piece, most)?);
+                }
+                if several {
+                    rows.sort_by_key(|row| (row.invitation.expires_at, row.invitation.id));
+                    if !backwards {
+                        rows.reverse();
+                    }
+                    rows.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+                }
+                rows
+            }
+        };
+        if backwards {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// A piece in the order of time, from a place on. For each end of a range SQLite takes one bound: only the narrower one
+    /// is written, or a later page would be read from the top of the list.
+    fn ordered<'a>(
+        mut query: Boxed<'a>,
+        shelf: Shelf,
+        place: Option<(Timestamp, InvitationId)>,
+        backwards: bool,
+        now: Timestamp,
+    ) -> Boxed<'a> {
+        macro_rules! keyset {
+            ($column:expr, $place:expr) => {{
+                match $place {
+                    Some((at, id)) if backwards => {
+                        query = query
+                            .filter($column.ge(at))
+                            .filter($column.gt(at).or(invitations::id.gt(id)));
+                    }
+                    Some((at, id)) => {
+                        query = query
+                            .filter($column.le(at))
+                            .filter($column.lt(at).or(invitations::id.lt(id)));
+                    }
+                    None => {}
+                }
+                if backwards {
+                    query.order(($column.asc(), invitations::id.asc()))
+                } else {
+                    query.order(($column.desc(), invitations::id.desc()))
+                }
+            }};
+        }
+        match shelf {
+            Shelf::Pending => {
+                // What comes before a place that has expired is all that has not.
+                let place = place.filter(|(at, _)| !backwards || *at > now);
+                if !backwards || place.is_none() {
+                    query = query.filter(invitations::expires_at.gt(now));
+                }
+                keyset!(invitations::expires_at, place)
+            }
+            Shelf::Expired => {
+                let place = place.filter(|(at, _)| backwards || *at <= now);
+                if backwards || place.is_none() {
+                    query = query.filter(invitations::expires_at.le(now));
+                }
+                keyset!(invitations::expires_at, place)
+            }
+            Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
+                keyset!(invitations::closed_at, place)
+            }
+            Shelf::All => {
+                // Ids are made in order of time: newest first is the primary key backwards.
+                query = match place {
+                    Some((_, id)) if backwards => query.filter(invitations::id.gt(id)),
+                    Some((_, id)) => query.filter(invitations::id.lt(id)),
+                    None => query,
+                };
+                if backwards {
+                    query.order(invitations::id.asc())
+                } else {
+                    query.order(invitations::id.desc())
+                }
+            }
+        }
+    }
+
+    /// Those of a list whose address starts with `start`, by address, from a place on; the same rule of bounds as in
+    /// [`ordered`].
+    #[expect(clippy::too_many_arguments, reason = "what says which rows")]
+    fn found(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        shelf: Shelf,
+        start: &str,
+        place: Option<Place>,
+        backwards: bool,
+        most: i64,
+        now: Timestamp,
+    ) -> Result<Vec<InvitationRow>> {
+        let end = end_of(start);
+        let place = place.and_then(|place| match place {
+            Place::Named(key, id) => Some((key, id)),
+            Place::At(..) => None,
+        });
+        let (from, until) = match &place {
+            // No address has a character this low: up to and with the key itself.
+            Some((key, _)) if backwards => (start.to_owned(), end.min(format!("{key}\u{1}"))),
+            Some((key, _)) => (key.clone().max(start.to_owned()), end),
+            None => (start.to_owned(), end),
+        };
+        let query = starting(organization, shelf, &from, &until, now);
+        let query = match place {
+            Some((key, id)) if backwards => query.filter(
+                invitations::email_key
+                    .lt(key.clone())
+                    .or(invitations::email_key.eq(key).and(invitations::id.lt(id))),
+            ),
+            Some((key, id)) => query.filter(
+                invitations::email_key
+                    .gt(key.clone())
+                    .or(invitations::email_key.eq(key).and(invitations::id.gt(id))),
+            ),
+            None => query,
+        };
+        let query = if backwards {
+            query.order((invitations::email_key.desc(), invitations::id.desc()))
+        } else {
+            query.order((invitations::email_key.asc(), invitations::id.asc()))
+        };
+        load(conn, query, most)
+    }
+
+    fn load(conn: &mut Connection, query: Boxed<'_>, most: i64) -> Result<Vec<InvitationRow>> {
+        let rows = query
+            .inner_join(accounts::table.on(accounts::id.eq(invitations::invited_by)))
+            .left_join(deliveries::table.on(deliveries::id.nullable().eq(invitations::delivery_id)))
+            .limit(most)
+            .select(line_columns!())
+            .load::<Line>(conn)?;
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    pub(super) fn count(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        shelf: Shelf,
+        starts_with: Option<&str>,
+        most: i64,
+        now: Timestamp,
+    ) -> Result<i64> {
+        if let Some(start) = starts_with {
+            let query = starting(organization, shelf, start, &end_of(start), now);
+            return count_up_to(conn, query.select(invitations::id), most);
+        }
+        let mut counted = 0;
+        for piece in pieces(organization, shelf) {
+            let piece = match shelf {
+                Shelf::Pending => piece.filter(invitations::expires_at.gt(now)),
+                Shelf::Expired => piece.filter(invitations::expires_at.le(now)),
+                Shelf::Accepted | Shelf::Rejected | Shelf::Revoked | Shelf::All => piece,
+            };
+            counted += count_up_to(conn, piece.select(invitations::id), most - counted)?;
+        }
+        Ok(counted)
+    }
+
+    fn unused<'a>(organization: OrganizationId, which: Unused) -> Boxed<'a> {
+        let all = invitations::table
+            .filter(invitations::organization_id.eq(organization))
+            .into_boxed();
+        in_state(all, State::Pending)
+            .filter(invitations::expires_at.le(which.valid_to.max(which.now)))
+            .filter(
+                invitations::expires_at
+                    .le(which.now)
+                    .or(invitations::created_at.le(which.made_by)),
+            )
+    }
+
+    pub(super) fn list_unused(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        which: Unused,
+        most: i64,
+    ) -> Result<Vec<InvitationRow>> {
+        let newest =
+            unused(organization, which).order((invitations::expires_at.desc(), invitations::id.desc()));
+        load(conn, newest, most)
+    }
+
+    pub(super) fn count_unused(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        which: Unused,
+        most: i64,
+    ) -> Result<i64> {
+        count_up_to(
+            conn,
+            unused(organization, which).select(invitations::id),
+            most,
+        )
+    }
 }
 
 /// One invitation as its page shows it.
@@ -649,6 +818,7 @@ pub fn details(
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::id.eq(id))
         .select(line_columns!())
+        .prepared()
         .get_result::<Line>(conn)
         .optional()?;
     Ok(row.map(line))
@@ -692,9 +862,7 @@ impl Due {
 pub fn due(conn: &mut Conn, what: Due, most: i64) -> Result<Vec<(OrganizationId, InvitationId)>> {
     let (after, until) = what.between();
     // The words of the partial indexes, letter for letter: a bound value would keep SQLite from using them.
-    let waiting = invitations::table
-        .filter(sql::<Bool>("invitations.state = 'pending'"))
-        .into_boxed();
+    let waiting = invitations::table.filter(IsPending).into_boxed();
     let waiting = match what {
         Due::Reminder { .. } => waiting.filter(invitations::reminded_at.is_null()),
         Due::LapseNotice { .. } => waiting.filter(invitations::lapse_told_at.is_null()),
@@ -712,6 +880,7 @@ pub fn due(conn: &mut Conn, what: Due, most: i64) -> Result<Vec<(OrganizationId,
 pub fn set_expired(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
     let changed = diesel::update(still_pending(it))
         .set(invitations::expires_at.eq(now))
+        .prepared()
         .execute(conn)?;
     Ok(changed == 1)
 }
@@ -721,7 +890,7 @@ pub fn set_expired(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<b
 pub fn settle_reminders(conn: &mut Conn, reminded_by: Timestamp, now: Timestamp) -> Result<()> {
     diesel::update(
         invitations::table
-            .filter(sql::<Bool>("state = 'pending'"))
+            .filter(IsPending)
             .filter(invitations::reminded_at.is_null())
             .filter(invitations::expires_at.le(reminded_by)),
     )
@@ -729,7 +898,7 @@ pub fn settle_reminders(conn: &mut Conn, reminded_by: Timestamp, now: Timestamp)
     .execute(conn)?;
     diesel::update(
         invitations::table
-            .filter(sql::<Bool>("state = 'pending'"))
+            .filter(IsPending)
             .filter(invitations::lapse_told_at.is_null())
             .filter(invitations::expires_at.le(now)),
     )
@@ -742,6 +911,7 @@ pub fn settle_reminders(conn: &mut Conn, reminded_by: Timestamp, now: Timestamp)
 pub fn set_reminded(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
     let changed = diesel::update(still_pending(it).filter(invitations::reminded_at.is_null()))
         .set(invitations::reminded_at.eq(now))
+        .prepared()
         .execute(conn)?;
     Ok(changed == 1)
 }
@@ -750,6 +920,7 @@ pub fn set_reminded(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<
 pub fn set_lapse_told(conn: &mut Conn, it: &Invitation, now: Timestamp) -> Result<bool> {
     let changed = diesel::update(still_pending(it).filter(invitations::lapse_told_at.is_null()))
         .set(invitations::lapse_told_at.eq(now))
+        .prepared()
         .execute(conn)?;
     Ok(changed == 1)
 }

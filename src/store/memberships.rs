@@ -1,9 +1,11 @@
 //! Memberships: who is in which organization, and the words by which they are found.
 
 use super::{
-    connection::{Conn, MultiBackend},
+    connection::Conn,
+    counting::count_up_to,
     error::Result,
     part::Part,
+    prepared::Prepare as _,
     schema::{accounts, membership_words, memberships, organizations},
 };
 use crate::domain::{
@@ -17,7 +19,8 @@ use crate::domain::{
 };
 use diesel::prelude::*;
 
-/// Adds a membership; `false` when the account is a member already.
+/// Adds a membership; `false` when the account is a member already. The account is as it was read when it was locked, or
+/// made by this very transaction: it may be getting another name at this moment, see [`rename`].
 pub fn insert(
     conn: &mut Conn,
     organization: OrganizationId,
@@ -25,9 +28,6 @@ pub fn insert(
     role: Role,
     now: Timestamp,
 ) -> Result<bool> {
-    // What they are called at this moment: they may be renaming themselves, see [`rename`].
-    let current = super::accounts::lock(conn, account.id)?;
-    let account = current.as_ref().unwrap_or(account);
     let values = (
         memberships::organization_id.eq(organization),
         memberships::account_id.eq(account.id),
@@ -46,17 +46,27 @@ pub fn insert(
 
 /// Adds the words by which a member is found.
 fn insert_words(conn: &mut Conn, organization: OrganizationId, account: &Account) -> Result<()> {
-    let words: Vec<_> = text::search_words(&account.name, account.email.key())
-        .into_iter()
-        .map(|word| {
-            (
-                membership_words::organization_id.eq(organization),
-                membership_words::word.eq(word),
-                membership_words::account_id.eq(account.id),
-            )
-        })
-        .collect();
-    on_each!(conn, conn => diesel::insert_into(membership_words::table).values(words).execute(conn))?;
+    let words = text::search_words(&account.name, account.email.key());
+    let rows = words.into_iter().map(|word| {
+        (
+            membership_words::organization_id.eq(organization),
+            membership_words::word.eq(word),
+            membership_words::account_id.eq(account.id),
+        )
+    });
+    let words = diesel::insert_into(membership_words::table);
+    match conn {
+        Conn::Sqlite(conn) => {
+            for row in rows {
+                RunQueryDsl::execute(words.values(row).prepared(), conn)?;
+            }
+        }
+        // One way there and back for all; names have few words, so there are few texts.
+        Conn::Postgres(conn) => {
+            let rows: Vec<_> = rows.collect();
+            RunQueryDsl::execute(words.values(rows).prepared(), conn)?;
+        }
+    }
     Ok(())
 }
 
@@ -66,6 +76,7 @@ pub fn organizations_of(conn: &mut Conn, account: AccountId) -> Result<Vec<Organ
         .filter(memberships::account_id.eq(account))
         .order(memberships::organization_id.asc())
         .select(memberships::organization_id)
+        .prepared()
         .load(conn)?)
 }
 
@@ -79,6 +90,7 @@ pub fn rename(conn: &mut Conn, account: &Account) -> Result<()> {
                 .filter(memberships::account_id.eq(account.id)),
         )
         .set(memberships::name_key.eq(text::sort_key(&account.name)))
+        .prepared()
         .execute(conn)?;
         diesel::delete(
             membership_words::table
@@ -101,6 +113,7 @@ pub fn find(
         .filter(memberships::organization_id.eq(organization))
         .filter(memberships::account_id.eq(account))
         .select((memberships::role, memberships::joined_at))
+        .prepared()
         .get_result::<(Role, Timestamp)>(conn)
         .optional()?;
     Ok(row.map(|(role, joined_at)| Membership {
@@ -109,6 +122,23 @@ pub fn find(
         role,
         joined_at,
     }))
+}
+
+/// The account of a member.
+pub fn find_account(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<Account>> {
+    let row = memberships::table
+        .inner_join(accounts::table)
+        .filter(memberships::organization_id.eq(organization))
+        .filter(memberships::account_id.eq(account))
+        .select(super::accounts::COLUMNS)
+        .prepared()
+        .get_result::<super::accounts::Row>(conn)
+        .optional()?;
+    Ok(row.map(super::accounts::account))
 }
 
 /// The member with this address, by name.
@@ -122,6 +152,7 @@ pub fn find_by_email(
         .filter(memberships::organization_id.eq(organization))
         .filter(accounts::email_key.eq(email.key()))
         .select((accounts::id, accounts::name))
+        .prepared()
         .get_result(conn)
         .optional()?)
 }
@@ -226,43 +257,9 @@ pub struct MemberFilter {
     pub inactive_since: Option<Timestamp>,
 }
 
-type Boxed<'a> = memberships::BoxedQuery<'a, MultiBackend>;
-
 /// The words from `term` up to the last that starts with it.
 fn word_end(term: &str) -> String {
     format!("{term}\u{10ffff}")
-}
-
-fn filtered<'a>(organization: OrganizationId, filter: &MemberFilter) -> Boxed<'a> {
-    let mut query = memberships::table
-        .filter(memberships::organization_id.eq(organization))
-        .into_boxed();
-    if let Some(role) = filter.role {
-        query = query.filter(memberships::role.eq(role));
-    }
-    if let Some(cutoff) = filter.inactive_since {
-        query = query.filter(memberships::joined_at.le(cutoff));
-    }
-    for term in &filter.terms {
-        // Whoever searches names only looks for the same range twice.
-        let marked = if filter.in_addresses {
-            format!("{}{term}", text::ADDRESS_MARK)
-        } else {
-            term.clone()
-        };
-        let starts = membership_words::word
-            .ge(term.clone())
-            .and(membership_words::word.lt(word_end(term)));
-        let marked_starts = membership_words::word
-            .ge(marked.clone())
-            .and(membership_words::word.lt(word_end(&marked)));
-        let holders = membership_words::table
-            .filter(membership_words::organization_id.eq(organization))
-            .filter(starts.or(marked_starts))
-            .select(membership_words::account_id);
-        query = query.filter(memberships::account_id.eq_any(holders));
-    }
-    query
 }
 
 /// Which members of a list that is sorted by activity: those who never were stand apart, because the two databases sort
@@ -283,136 +280,10 @@ pub fn page(
     part: &Part<Place>,
     most: i64,
 ) -> Result<Vec<MemberRow>> {
-    let (start, backwards) = match part.clone() {
-        Part::First => (None, false),
-        Part::After(place) => (Some(place), false),
-        Part::Before(place) => (Some(place), true),
-    };
-    let falling = order.descending != backwards;
-    let pieces: &[Piece] = match (order.by, start.as_ref().map(|(key, _)| key)) {
-        (SortBy::Name | SortBy::Joined, _) => &[Piece::All],
-        (SortBy::Active, Some(Key::Never)) if falling => &[Piece::Never],
-        (SortBy::Active, Some(Key::At(_))) if !falling => &[Piece::Dated],
-        (SortBy::Active, _) if falling => &[Piece::Dated, Piece::Never],
-        (SortBy::Active, _) => &[Piece::Never, Piece::Dated],
-    };
-    let mut rows = Vec::new();
-    let mut start = start;
-    for piece in pieces {
-        let left = most.saturating_sub(i64::try_from(rows.len()).unwrap_or(most));
-        if left <= 0 {
-            break;
-        }
-        // The place is in the first piece; the next one is read from its end.
-        let query = pieces_of(filtered(organization, filter), *piece, filter);
-        rows.extend(load(conn, query, order.by, start.take(), falling, left)?);
+    match conn {
+        Conn::Sqlite(conn) => sqlite::page(conn, organization, filter, order, part, most),
+        Conn::Postgres(conn) => postgres::page(conn, organization, filter, order, part, most),
     }
-    if backwards {
-        rows.reverse();
-    }
-    Ok(rows)
-}
-
-fn pieces_of<'a>(query: Boxed<'a>, piece: Piece, filter: &MemberFilter) -> Boxed<'a> {
-    match (piece, filter.inactive_since) {
-        (Piece::All, None) => query,
-        (Piece::All, Some(cutoff)) => query.filter(
-            memberships::last_active_at
-                .is_null()
-                .or(memberships::last_active_at.le(cutoff)),
-        ),
-        (Piece::Never, _) => query.filter(memberships::last_active_at.is_null()),
-        (Piece::Dated, None) => query.filter(memberships::last_active_at.is_not_null()),
-        (Piece::Dated, Some(cutoff)) => query.filter(memberships::last_active_at.le(cutoff)),
-    }
-}
-
-/// Rows from a place on, in the order of one column and then of ids. The bound on the column alone says nothing new; it
-/// lets both databases begin at the place instead of the top.
-fn load(
-    conn: &mut Conn,
-    mut query: Boxed<'_>,
-    by: SortBy,
-    start: Option<Place>,
-    falling: bool,
-    most: i64,
-) -> Result<Vec<MemberRow>> {
-    macro_rules! from {
-        ($column:expr, $key:expr, $id:expr) => {
-            if falling {
-                query
-                    .filter($column.le($key.clone()))
-                    .filter($column.lt($key).or(memberships::account_id.lt($id)))
-            } else {
-                query
-                    .filter($column.ge($key.clone()))
-                    .filter($column.gt($key).or(memberships::account_id.gt($id)))
-            }
-        };
-    }
-    macro_rules! ordered {
-        ($column:expr) => {
-            if falling {
-                query.order(($column.desc(), memberships::account_id.desc()))
-            } else {
-                query.order(($column.asc(), memberships::account_id.asc()))
-            }
-        };
-    }
-    query = match (by, start) {
-        (_, None) => query,
-        (SortBy::Name, Some((Key::Name(key), id))) => from!(memberships::name_key, key, id),
-        (SortBy::Joined, Some((Key::At(at), id))) => from!(memberships::joined_at, at, id),
-        (SortBy::Active, Some((Key::At(at), id))) => from!(memberships::last_active_at, at, id),
-        (SortBy::Active, Some((_, id))) if falling => query.filter(memberships::account_id.lt(id)),
-        (SortBy::Active, Some((_, id))) => query.filter(memberships::account_id.gt(id)),
-        // A place of another order: the top.
-        (SortBy::Name | SortBy::Joined, Some(_)) => query,
-    };
-    let query = match by {
-        SortBy::Name => ordered!(memberships::name_key),
-        SortBy::Joined => ordered!(memberships::joined_at),
-        SortBy::Active => ordered!(memberships::last_active_at),
-    };
-    type Row = (
-        AccountId,
-        String,
-        String,
-        Option<AvatarId>,
-        Role,
-        Timestamp,
-        Option<Timestamp>,
-        String,
-    );
-    let rows = query
-        .inner_join(accounts::table)
-        .limit(most)
-        .select((
-            accounts::id,
-            accounts::name,
-            accounts::email,
-            accounts::avatar_id,
-            memberships::role,
-            memberships::joined_at,
-            memberships::last_active_at,
-            memberships::name_key,
-        ))
-        .load::<Row>(conn)?;
-    Ok(rows
-        .into_iter()
-        .map(
-            |(account, name, email, avatar, role, joined_at, last_active_at, name_key)| MemberRow {
-                account,
-                name,
-                email,
-                avatar,
-                role,
-                joined_at,
-                last_active_at,
-                name_key,
-            },
-        )
-        .collect())
 }
 
 /// How many members match, counting no further than `most`.
@@ -422,11 +293,206 @@ pub fn count(
     filter: &MemberFilter,
     most: i64,
 ) -> Result<i64> {
-    let ids = pieces_of(filtered(organization, filter), Piece::All, filter)
-        .select(memberships::account_id)
-        .limit(most)
-        .load::<AccountId>(conn)?;
-    Ok(i64::try_from(ids.len()).unwrap_or(most))
+    match conn {
+        Conn::Sqlite(conn) => sqlite::count(conn, organization, filter, most),
+        Conn::Postgres(conn) => postgres::count(conn, organization, filter, most),
+    }
+}
+
+for_each_database! {
+    type Boxed<'a> = memberships::BoxedQuery<'a, Database>;
+
+    fn filtered<'a>(organization: OrganizationId, filter: &MemberFilter) -> Boxed<'a> {
+        let mut query = memberships::table
+            .filter(memberships::organization_id.eq(organization))
+            .into_boxed();
+        if let Some(role) = filter.role {
+            query = query.filter(memberships::role.eq(role));
+        }
+        if let Some(cutoff) = filter.inactive_since {
+            query = query.filter(memberships::joined_at.le(cutoff));
+        }
+        for term in &filter.terms {
+            // Whoever searches names only looks for the same range twice.
+            let marked = if filter.in_addresses {
+                format!("{}{term}", text::ADDRESS_MARK)
+            } else {
+                term.clone()
+            };
+            let starts = membership_words::word
+                .ge(term.clone())
+                .and(membership_words::word.lt(word_end(term)));
+            let marked_starts = membership_words::word
+                .ge(marked.clone())
+                .and(membership_words::word.lt(word_end(&marked)));
+            let holders = membership_words::table
+                .filter(membership_words::organization_id.eq(organization))
+                .filter(starts.or(marked_starts))
+                .select(membership_words::account_id);
+            query = query.filter(memberships::account_id.eq_any(holders));
+        }
+        query
+    }
+
+    pub(super) fn page(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        filter: &MemberFilter,
+        order: Order,
+        part: &Part<Place>,
+        most: i64,
+    ) -> Result<Vec<MemberRow>> {
+        let (start, backwards) = match part.clone() {
+            Part::First => (None, false),
+            Part::After(place) => (Some(place), false),
+            Part::Before(place) => (Some(place), true),
+        };
+        let falling = order.descending != backwards;
+        let pieces: &[Piece] = match (order.by, start.as_ref().map(|(key, _)| key)) {
+            (SortBy::Name | SortBy::Joined, _) => &[Piece::All],
+            (SortBy::Active, Some(Key::Never)) if falling => &[Piece::Never],
+            (SortBy::Active, Some(Key::At(_))) if !falling => &[Piece::Dated],
+            (SortBy::Active, _) if falling => &[Piece::Dated, Piece::Never],
+            (SortBy::Active, _) => &[Piece::Never, Piece::Dated],
+        };
+        let mut rows = Vec::new();
+        let mut start = start;
+        for piece in pieces {
+            let left = most.saturating_sub(i64::try_from(rows.len()).unwrap_or(most));
+            if left <= 0 {
+                break;
+            }
+            // The place is in the first piece; the next one is read from its end.
+            let query = pieces_of(filtered(organization, filter), *piece, filter);
+            rows.extend(load(conn, query, order.by, start.take(), falling, left)?);
+        }
+        if backwards {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    fn pieces_of<'a>(query: Boxed<'a>, piece: Piece, filter: &MemberFilter) -> Boxed<'a> {
+        match (piece, filter.inactive_since) {
+            (Piece::All, None) => query,
+            (Piece::All, Some(cutoff)) => query.filter(
+                memberships::last_active_at
+                    .is_null()
+                    .or(memberships::last_active_at.le(cutoff)),
+            ),
+            (Piece::Never, _) => query.filter(memberships::last_active_at.is_null()),
+            (Piece::Dated, None) => query.filter(memberships::last_active_at.is_not_null()),
+            (Piece::Dated, Some(cutoff)) => query.filter(memberships::last_active_at.le(cutoff)),
+        }
+    }
+
+    /// Rows from a place on, in the order of one column and then of ids. The bound on the column alone says nothing new; it
+    /// lets both databases begin at the place instead of the top.
+    fn load(
+        conn: &mut Connection,
+        mut query: Boxed<'_>,
+        by: SortBy,
+        start: Option<Place>,
+        falling: bool,
+        most: i64,
+    ) -> Result<Vec<MemberRow>> {
+        macro_rules! from {
+            ($column:expr, $key:expr, $id:expr) => {
+                if falling {
+                    query
+                        .filter($column.le($key.clone()))
+                        .filter($column.lt($key).or(memberships::account_id.lt($id)))
+                } else {
+                    query
+                        .filter($column.ge($key.clone()))
+                        .filter($column.gt($key).or(memberships::account_id.gt($id)))
+                }
+            };
+        }
+        macro_rules! ordered {
+            ($column:expr) => {
+                if falling {
+                    query.order(($column.desc(), memberships::account_id.desc()))
+                } else {
+                    query.order(($column.asc(), memberships::account_id.asc()))
+                }
+            };
+        }
+        query = match (by, start) {
+            (_, None) => query,
+            (SortBy::Name, Some((Key::Name(key), id))) => from!(memberships::name_key, key, id),
+            (SortBy::Joined, Some((Key::At(at), id))) => from!(memberships::joined_at, at, id),
+            (SortBy::Active, Some((Key::At(at), id))) => from!(memberships::last_active_at, at, id),
+            (SortBy::Active, Some((_, id))) if falling => query.filter(memberships::account_id.lt(id)),
+            (SortBy::Active, Some((_, id))) => query.filter(memberships::account_id.gt(id)),
+            // A place of another order: the top.
+            (SortBy::Name | SortBy::Joined, Some(_)) => query,
+        };
+        let query = match by {
+            SortBy::Name => ordered!(memberships::name_key),
+            SortBy::Joined => ordered!(memberships::joined_at),
+            SortBy::Active => ordered!(memberships::last_active_at),
+        };
+        type Row = (
+            AccountId,
+            String,
+            String,
+            Option<AvatarId>,
+            Role,
+            Timestamp,
+            Option<Timestamp>,
+            String,
+        );
+        let rows = query
+            .inner_join(accounts::table)
+            .limit(most)
+            .select((
+                accounts::id,
+                accounts::name,
+                accounts::email,
+                accounts::avatar_id,
+                memberships::role,
+                memberships::joined_at,
+                memberships::last_active_at,
+                memberships::name_key,
+            ))
+            .load::<Row>(conn)?;
+        Ok(rows
+            .into_iter()
+            .map(
+                |(account, name, email, avatar, role, joined_at, last_active_at, name_key)| MemberRow {
+                    account,
+                    name,
+                    email,
+                    avatar,
+                    role,
+                    joined_at,
+                    last_active_at,
+                    name_key,
+                },
+            )
+            .collect())
+    }
+
+    pub(super) fn count(
+        conn: &mut Connection,
+        organization: OrganizationId,
+        filter: &MemberFilter,
+        most: i64,
+    ) -> Result<i64> {
+        // By activity each piece is one range of an index.
+        let pieces: &[Piece] = match filter.inactive_since {
+            Some(_) => &[Piece::Never, Piece::Dated],
+            None => &[Piece::All],
+        };
+        let mut counted = 0;
+        for piece in pieces {
+            let query = pieces_of(filtered(organization, filter), *piece, filter)
+                .select(memberships::account_id);
+            counted += count_up_to(conn, query, most - counted)?;
+        }
+        Ok(counted)
+    }
 }
 
 /// The addresses of those among these accounts who are members now.
@@ -457,6 +523,7 @@ pub fn with_role(
         .order((memberships::name_key.asc(), memberships::account_id.asc()))
         .limit(most)
         .select((accounts::id, accounts::name))
+        .prepared()
         .load(conn)?)
 }
 
@@ -484,6 +551,7 @@ pub fn touch(
             ),
     )
     .set(memberships::last_active_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -494,6 +562,7 @@ pub fn count_owners(conn: &mut Conn, organization: OrganizationId) -> Result<i64
         .filter(memberships::organization_id.eq(organization))
         .filter(memberships::role.eq(Role::Owner))
         .count()
+        .prepared()
         .get_result(conn)?)
 }
 
@@ -505,6 +574,7 @@ pub fn set_role(conn: &mut Conn, of: &Membership, role: Role) -> Result<()> {
             .filter(memberships::account_id.eq(of.account)),
     )
     .set(memberships::role.eq(role))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -533,6 +603,7 @@ pub fn first_other(
         .order((organizations::name.asc(), organizations::id.asc()))
         .limit(1)
         .select((organizations::slug, organizations::name))
+        .prepared()
         .get_result(conn)
         .optional()?)
 }
@@ -551,6 +622,7 @@ pub fn accounts_with_role(
         .order((memberships::name_key.asc(), memberships::account_id.asc()))
         .limit(most)
         .select(super::accounts::COLUMNS)
+        .prepared()
         .load::<super::accounts::Row>(conn)?;
     Ok(rows.into_iter().map(super::accounts::account).collect())
 }

@@ -14,17 +14,40 @@ macro_rules! on_each {
     };
 }
 
+/// Writes these functions once for each database, as modules `sqlite` and `postgres` with the types `Database` and
+/// `Connection`: a query that is put together as it is needed has its database in its type. (One for
+/// [`MultiBackend`](connection::MultiBackend) would have its text written three times whenever it runs.)
+macro_rules! for_each_database {
+    ($($function:item)+) => {
+        mod sqlite {
+            use super::*;
+            type Database = diesel::sqlite::Sqlite;
+            type Connection = diesel::sqlite::SqliteConnection;
+            $($function)+
+        }
+        mod postgres {
+            use super::*;
+            type Database = diesel::pg::Pg;
+            type Connection = diesel::pg::PgConnection;
+            $($function)+
+        }
+    };
+}
+
 pub mod accounts;
 pub mod audit_events;
 pub mod avatars;
 mod connection;
 pub mod consents;
 pub mod copy;
+mod counting;
 mod db;
 pub mod deliveries;
 pub mod doctor;
 mod error;
+mod hands;
 pub mod invitations;
+mod literal;
 pub mod look;
 pub mod memberships;
 mod migrate;
@@ -35,6 +58,7 @@ mod part;
 mod patience;
 mod place;
 mod pool;
+mod prepared;
 pub mod proofs;
 pub mod queue;
 pub mod quotas;

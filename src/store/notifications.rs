@@ -2,17 +2,41 @@
 
 use super::{
     connection::Conn,
+    counting::counted,
     error::Result,
+    literal::IsPending,
     part::Part,
+    prepared::Prepare as _,
     schema::{invitations, muted_letters, notifications, organizations},
 };
 use crate::domain::{
-    email::EmailAddress,
+    account::Account,
     ids::{AccountId, InvitationId, NotificationId, OrganizationId},
     notification::{Notification, NotificationKind, Place},
     time::Timestamp,
 };
-use diesel::{dsl::sql, prelude::*, sql_types::Bool};
+use diesel::prelude::*;
+
+/// What a row of this notification holds.
+macro_rules! values {
+    ($new:ident, $now:ident, $account:expr, $id:expr) => {{
+        let place = $new.organization.as_ref();
+        (
+            notifications::account_id.eq($account),
+            notifications::id.eq($id),
+            notifications::kind.eq($new.kind),
+            notifications::organization_id.eq(place.map(|place| place.id)),
+            notifications::organization.eq(place.map(|place| place.name.as_str())),
+            notifications::organization_slug.eq(place.map(|place| place.slug.as_str())),
+            notifications::invitation_id.eq($new.invitation),
+            notifications::actor.eq($new.actor.as_deref()),
+            notifications::subject.eq($new.subject.as_deref()),
+            notifications::before.eq($new.before.as_deref()),
+            notifications::after.eq($new.after.as_deref()),
+            notifications::at.eq($now),
+        )
+    }};
+}
 
 /// Adds a notification, unread.
 pub fn insert(
@@ -22,7 +46,11 @@ pub fn insert(
     new: &Notification,
     now: Timestamp,
 ) -> Result<()> {
-    insert_many(conn, &[(account, id)], new, now)
+    diesel::insert_into(notifications::table)
+        .values(values!(new, now, account, id))
+        .prepared()
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Adds the same notification for many people at once.
@@ -32,25 +60,9 @@ pub fn insert_many(
     new: &Notification,
     now: Timestamp,
 ) -> Result<()> {
-    let place = new.organization.as_ref();
     let rows: Vec<_> = people
         .iter()
-        .map(|(account, id)| {
-            (
-                notifications::account_id.eq(*account),
-                notifications::id.eq(*id),
-                notifications::kind.eq(new.kind),
-                notifications::organization_id.eq(place.map(|place| place.id)),
-                notifications::organization.eq(place.map(|place| place.name.as_str())),
-                notifications::organization_slug.eq(place.map(|place| place.slug.as_str())),
-                notifications::invitation_id.eq(new.invitation),
-                notifications::actor.eq(new.actor.as_deref()),
-                notifications::subject.eq(new.subject.as_deref()),
-                notifications::before.eq(new.before.as_deref()),
-                notifications::after.eq(new.after.as_deref()),
-                notifications::at.eq(now),
-            )
-        })
+        .map(|(account, id)| values!(new, now, *account, *id))
         .collect();
     on_each!(conn, conn => diesel::insert_into(notifications::table).values(rows).execute(conn))?;
     Ok(())
@@ -150,6 +162,7 @@ pub fn find(
         .filter(notifications::account_id.eq(account))
         .filter(notifications::id.eq(id))
         .select(columns!())
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(notification))
@@ -199,49 +212,51 @@ pub fn set_read(
             .filter(notifications::id.le(until)),
     )
     .set(notifications::read_at.eq(now))
+    .prepared()
     .execute(conn)?)
 }
 
-/// How many notifications are unread, counting no further than `most`.
-pub fn unread(conn: &mut Conn, account: AccountId, most: i64) -> Result<i64> {
-    let ids = notifications::table
+/// Whether anything is unread.
+pub fn any_unread(conn: &mut Conn, account: AccountId) -> Result<bool> {
+    let unread = notifications::table
         .filter(notifications::account_id.eq(account))
         .filter(notifications::read_at.is_null())
-        .limit(most)
+        .limit(1)
         .select(notifications::id)
-        .load::<NotificationId>(conn)?;
-    Ok(i64::try_from(ids.len()).unwrap_or(most))
+        .prepared()
+        .get_result::<NotificationId>(conn)
+        .optional()?;
+    Ok(unread.is_some())
+}
+
+/// How much waits behind a person's bell: unread notifications and, for a proved address, invitations to organizations
+/// that still exist (R-ACC-4, R-ACC-11). Counted no further than `most`, in one question: every page asks it.
+pub fn waiting(conn: &mut Conn, account: &Account, now: Timestamp, most: i64) -> Result<i64> {
+    let unread = notifications::table
+        .filter(notifications::account_id.eq(account.id))
+        .filter(notifications::read_at.is_null())
+        .select(notifications::id);
+    if account.verified_at.is_none() {
+        return Ok(counted(unread, most).prepared().get_result(conn)?);
+    }
+    let invited = invitations::table
+        .inner_join(organizations::table)
+        .filter(invitations::email_key.eq(account.email.key()))
+        .filter(IsPending)
+        .filter(invitations::expires_at.gt(now))
+        .filter(organizations::deleted_at.is_null())
+        .select(invitations::id);
+    let both = counted(unread.union_all(invited), most).prepared();
+    Ok(both.get_result(conn)?)
 }
 
 /// How many notifications a person has, counting no further than `most`.
 pub fn count(conn: &mut Conn, account: AccountId, most: i64) -> Result<i64> {
-    let ids = notifications::table
+    let known = notifications::table
         .filter(notifications::account_id.eq(account))
         .filter(notifications::kind.eq_any(NotificationKind::ALL))
-        .limit(most)
-        .select(notifications::id)
-        .load::<NotificationId>(conn)?;
-    Ok(i64::try_from(ids.len()).unwrap_or(most))
-}
-
-/// How many invitations wait for this address in any organization that still exists, counting no further than `most`.
-pub fn open_invitations(
-    conn: &mut Conn,
-    email: &EmailAddress,
-    now: Timestamp,
-    most: i64,
-) -> Result<i64> {
-    let ids = invitations::table
-        .inner_join(organizations::table)
-        .filter(invitations::email_key.eq(email.key()))
-        // The words of the partial index, letter for letter: a bound value would keep SQLite from using it.
-        .filter(sql::<Bool>("invitations.state = 'pending'"))
-        .filter(invitations::expires_at.gt(now))
-        .filter(organizations::deleted_at.is_null())
-        .limit(most)
-        .select(invitations::id)
-        .load::<InvitationId>(conn)?;
-    Ok(i64::try_from(ids.len()).unwrap_or(most))
+        .select(notifications::id);
+    Ok(counted(known, most).prepared().get_result(conn)?)
 }
 
 /// Whether a person switched letters of this kind off.
@@ -251,6 +266,7 @@ pub fn is_muted(conn: &mut Conn, account: AccountId, kind: NotificationKind) -> 
             .filter(muted_letters::account_id.eq(account))
             .filter(muted_letters::kind.eq(kind)),
     ))
+    .prepared()
     .get_result(conn)?)
 }
 
@@ -280,6 +296,7 @@ pub fn muted(conn: &mut Conn, account: AccountId) -> Result<Vec<NotificationKind
         .filter(muted_letters::account_id.eq(account))
         .filter(muted_letters::kind.eq_any(NotificationKind::ALL))
         .select(muted_letters::kind)
+        .prepared()
         .load(conn)?)
 }
 

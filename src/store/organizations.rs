@@ -1,6 +1,6 @@
 //! Organizations.
 
-use super::{connection::Conn, error::Result, schema::organizations};
+use super::{connection::Conn, error::Result, prepared::Prepare as _, schema::organizations};
 use crate::domain::{ids::OrganizationId, organization::Organization, time::Timestamp};
 use diesel::prelude::*;
 
@@ -59,6 +59,7 @@ pub fn find(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>>
     let row = organizations::table
         .filter(organizations::id.eq(id))
         .select(COLUMNS)
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(organization))
@@ -86,7 +87,7 @@ pub fn lock_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Organization>>
         .select(COLUMNS);
     let row = match conn {
         Conn::Postgres(conn) => open.for_no_key_update().get_result::<Row>(conn),
-        conn @ Conn::Sqlite(_) => open.get_result::<Row>(conn),
+        conn @ Conn::Sqlite(_) => open.prepared().get_result::<Row>(conn),
     };
     Ok(row.optional()?.map(organization))
 }
@@ -95,6 +96,7 @@ pub fn lock_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Organization>>
 pub fn add_members(conn: &mut Conn, id: OrganizationId, by: i32) -> Result<()> {
     diesel::update(organizations::table.filter(organizations::id.eq(id)))
         .set(organizations::member_count.eq(organizations::member_count + by))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -103,6 +105,7 @@ pub fn add_members(conn: &mut Conn, id: OrganizationId, by: i32) -> Result<()> {
 pub fn set_name(conn: &mut Conn, id: OrganizationId, name: &str) -> Result<()> {
     diesel::update(organizations::table.filter(organizations::id.eq(id)))
         .set(organizations::name.eq(name))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -111,6 +114,7 @@ pub fn set_name(conn: &mut Conn, id: OrganizationId, name: &str) -> Result<()> {
 pub fn set_application_url(conn: &mut Conn, id: OrganizationId, url: Option<&str>) -> Result<()> {
     diesel::update(organizations::table.filter(organizations::id.eq(id)))
         .set(organizations::application_url.eq(url))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }

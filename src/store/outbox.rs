@@ -3,7 +3,7 @@
 //! A mail server that refuses this Roster itself (login, TLS, sender) says nothing about any one letter. So the queue
 //! rests, longer each time; then one letter is tried, and when it goes through the others follow.
 
-use super::{connection::Conn, error::Result, schema::outbox};
+use super::{connection::Conn, error::Result, prepared::Prepare as _, schema::outbox};
 use crate::domain::{
     delivery::{LEASE, rest_after},
     time::Timestamp,
@@ -54,6 +54,7 @@ pub fn find(conn: &mut Conn) -> Result<Outbox> {
             outbox::reason,
             outbox::went_at,
         ))
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     let (since, until, tries, reason, went_at) = row.unwrap_or_default();
@@ -78,6 +79,7 @@ pub fn take_try(conn: &mut Conn, now: Timestamp) -> Result<bool> {
             .filter(outbox::paused_until.le(now)),
     )
     .set(outbox::paused_until.eq(now.plus(LEASE)))
+    .prepared()
     .execute(conn)?;
     Ok(changed == 1)
 }
@@ -91,6 +93,7 @@ pub fn allow_try(conn: &mut Conn, now: Timestamp) -> Result<()> {
             .filter(outbox::paused_until.gt(now)),
     )
     .set(outbox::paused_until.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -132,6 +135,7 @@ pub fn pause(
             outbox::tries.eq(tries),
             outbox::reason.eq(reason),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -140,6 +144,7 @@ pub fn pause(
 pub fn note_fault(conn: &mut Conn, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.filter(outbox::name.eq(MAIL)))
         .set(outbox::faulted_at.eq(now))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -162,6 +167,7 @@ pub fn went(conn: &mut Conn, trying: bool, now: Timestamp) -> Result<()> {
             ),
     )
     .set(outbox::went_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -176,10 +182,12 @@ pub fn resume(conn: &mut Conn, went_at: Option<Timestamp>) -> Result<()> {
             outbox::tries.eq(0),
             outbox::reason.eq(None::<String>),
         ))
+        .prepared()
         .execute(conn)?;
     if let Some(at) = went_at {
         diesel::update(row)
             .set(outbox::went_at.eq(at))
+            .prepared()
             .execute(conn)?;
     }
     Ok(())

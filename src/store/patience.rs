@@ -16,7 +16,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{sync::oneshot, time::timeout_at};
+use tokio::{
+    sync::oneshot,
+    time::{timeout, timeout_at},
+};
 
 /// What one request may spend on the database in all, however many times it asks.
 const REQUEST: Duration = Duration::from_millis(2300);
@@ -30,6 +33,9 @@ const BESIDE: Duration = Duration::from_millis(2500);
 /// What a step that is known to be long may take once it has begun: a hundred invitations, the end of an organization
 /// with thousands of members, a file of all its events.
 const LONG: Duration = Duration::from_secs(25);
+
+/// How often a caller whose work has not begun asks for more hands.
+const HURRY: Duration = Duration::from_millis(10);
 
 /// How much longer a caller waits for a commit that has begun.
 const COMMIT: Duration = Duration::from_millis(400);
@@ -66,6 +72,11 @@ const ABANDONED: u8 = 3;
 pub(super) struct Ticket(AtomicU8);
 
 impl Ticket {
+    /// The work has not begun, and somebody waits for it.
+    fn waits(&self) -> bool {
+        self.0.load(Ordering::Acquire) == WAITING
+    }
+
     /// The worker begins, or begins again after a collision; `false` when nobody waits any more.
     pub(super) fn begin(&self) -> bool {
         [WAITING, WORKING, SEALED]
@@ -134,6 +145,26 @@ impl Caller {
     /// Until when the work must have begun.
     pub(super) fn begin_by(&self) -> Instant {
         self.since + self.begin
+    }
+
+    /// As [`Caller::wait`], and calls `hurry` now and then until the work has begun.
+    ///
+    /// # Errors
+    /// As [`Caller::wait`].
+    pub(super) async fn wait_hurrying<T, E: From<Error>>(
+        self,
+        mut told: oneshot::Receiver<std::result::Result<T, E>>,
+        gone: Error,
+        hurry: impl Fn(),
+    ) -> std::result::Result<T, E> {
+        while self.ticket.waits() && self.since.elapsed() + HURRY < self.begin {
+            match timeout(HURRY, &mut told).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| Err(gone.into())),
+                Err(_) if self.ticket.waits() => hurry(),
+                Err(_) => {}
+            }
+        }
+        self.wait(told, gone).await
     }
 
     /// Waits for the answer as long as the limits allow. `gone` says what it means that there is none.

@@ -1,7 +1,7 @@
 //! Open connections that nobody uses at the moment.
 //!
 //! Who needs one and finds none opens one, on their own time: after an outage the first request that comes finds the
-//! database again, and no background task has to. How many there are at once is decided by the gate in `db.rs`.
+//! database again, and no background task has to. How many there are at once is decided by `hands.rs`.
 
 use super::{
     connection::{Conn, Manager},
@@ -20,17 +20,25 @@ const LIFETIME: Duration = Duration::from_secs(1800);
 /// Pause between two tries to open a connection.
 const REOPEN: Duration = Duration::from_millis(100);
 
-/// A connection and when it was opened.
+/// For how long after its last use a connection is taken to be alive.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// A connection, when it was opened and when it was last of use.
 pub(super) struct Pooled {
     pub(super) conn: Conn,
     opened: Instant,
+    used: Instant,
 }
 
 impl Pooled {
     /// One that was just opened.
     pub(super) fn new(conn: Conn) -> Self {
         let opened = Instant::now();
-        Self { conn, opened }
+        Self {
+            conn,
+            opened,
+            used: opened,
+        }
     }
 }
 
@@ -52,6 +60,11 @@ impl Pool {
             idle: Mutex::default(),
             place,
         }
+    }
+
+    /// A connection that was of use a moment ago, if the last one to come back was. Nobody asked it whether it still is.
+    pub(super) fn recent(&self) -> Option<Pooled> {
+        self.idle().pop_if(|pooled| pooled.used.elapsed() < RECENT)
     }
 
     /// A connection that answers.
@@ -84,7 +97,8 @@ impl Pool {
     }
 
     /// Gives a connection back that is as good as new.
-    pub(super) fn give_back(&self, pooled: Pooled) {
+    pub(super) fn give_back(&self, mut pooled: Pooled) {
+        pooled.used = Instant::now();
         let mut idle = self.idle();
         idle.push(pooled);
         idle.retain(|pooled| pooled.opened.elapsed() < LIFETIME);
@@ -95,7 +109,7 @@ impl Pool {
     }
 
     /// Where one is dead the others are too, or are opened again in a moment.
-    fn forget_all(&self) {
+    pub(super) fn forget_all(&self) {
         let dead = std::mem::take(&mut *self.idle());
         // Outside the lock: closing talks to the server.
         drop(dead);

@@ -3,6 +3,7 @@
 use super::{
     connection::Conn,
     error::Result,
+    prepared::Prepare as _,
     schema::{accounts, proofs},
 };
 use crate::domain::{
@@ -39,6 +40,7 @@ pub fn insert(conn: &mut Conn, new: &Proof) -> Result<()> {
             proofs::created_at.eq(new.created_at),
             proofs::expires_at.eq(new.expires_at),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -58,6 +60,7 @@ pub fn find(conn: &mut Conn, id: ProofId) -> Result<Option<Proof>> {
             proofs::expires_at,
             proofs::closed_at,
         ))
+        .prepared()
         .get_result::<Row>(conn)
         .optional()?;
     Ok(row.map(
@@ -91,6 +94,7 @@ pub fn find_by_link(
         .filter(accounts::id.eq(proof.account))
         .filter(accounts::deleted_at.is_null())
         .select(super::accounts::COLUMNS)
+        .prepared()
         .get_result::<super::accounts::Row>(conn)
         .optional()?;
     Ok(account.map(|row| (proof, super::accounts::account(row))))
@@ -107,9 +111,11 @@ pub fn awaited(
         .filter(proofs::purpose.eq(ProofPurpose::VerifyEmail))
         .filter(proofs::closed_at.is_null())
         .filter(proofs::expires_at.gt(now))
-        .order(proofs::created_at.desc())
+        // Ids grow with time.
+        .order(proofs::id.desc())
         .limit(1)
         .select((proofs::email, proofs::email_key, proofs::expires_at))
+        .prepared()
         .get_result::<(String, String, Timestamp)>(conn)
         .optional()?;
     Ok(row.map(|(email, key, until)| (EmailAddress::from_stored(email, key), until)))
@@ -127,6 +133,7 @@ pub fn last_asked(
         .filter(proofs::purpose.eq(purpose))
         .filter(proofs::email_key.eq(email.key()))
         .select(diesel::dsl::max(proofs::created_at))
+        .prepared()
         .get_result(conn)?)
 }
 
@@ -138,6 +145,7 @@ pub fn close(conn: &mut Conn, id: ProofId, now: Timestamp) -> Result<bool> {
             .filter(proofs::closed_at.is_null()),
     )
     .set(proofs::closed_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(changed == 1)
 }
@@ -156,6 +164,7 @@ pub fn close_all(
             .filter(proofs::closed_at.is_null()),
     )
     .set(proofs::closed_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -180,6 +189,7 @@ pub fn close_elsewhere(
             .filter(proofs::closed_at.is_null()),
     )
     .set(proofs::closed_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }

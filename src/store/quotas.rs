@@ -1,59 +1,53 @@
 //! Counters of limits, in the database: they hold across restarts and instances.
 
-use super::{connection::Conn, error::Result, schema::quotas};
+use super::{connection::Conn, error::Result, prepared::Prepare as _, schema::quotas};
 use crate::domain::{quota::Quota, time::Timestamp};
 use diesel::{prelude::*, upsert::excluded};
 
-/// Uses one of `quota` for `subject`. When it is used up: the instant its window ends.
+/// What is counted, for whom.
+pub type Use<'a> = (Quota, &'a str);
+
+/// Counts one of each quota, which are different ones. When any of them was used up: the instant at which the window of
+/// the first such one ends. Then everything is counted all the same, and the caller undoes it or gives it back.
 pub fn take(
     conn: &mut Conn,
-    quota: Quota,
-    subject: &str,
+    uses: &[Use<'_>],
     now: Timestamp,
 ) -> Result<std::result::Result<(), Timestamp>> {
-    let window = now.window(quota.window);
-    let values = (
-        quotas::scope.eq(quota.scope),
-        quotas::subject.eq(subject),
-        quotas::window_start.eq(window),
-        quotas::used.eq(1),
-    );
-    let used: i32 = on_each!(conn, conn => diesel::insert_into(quotas::table)
-        .values(values)
-        .on_conflict((quotas::scope, quotas::subject, quotas::window_start))
-        .do_update()
-        .set(quotas::used.eq(quotas::used + excluded(quotas::used)))
-        .returning(quotas::used)
-        .get_result(conn))?;
-    let within = u32::try_from(used).unwrap_or(u32::MAX) <= quota.limit;
-    Ok(if within {
-        Ok(())
-    } else {
-        Err(window.plus(quota.window))
-    })
-}
-
-/// Whether `quota` has a use left for `subject`; when not: the instant its window ends.
-pub fn peek(
-    conn: &mut Conn,
-    quota: Quota,
-    subject: &str,
-    now: Timestamp,
-) -> Result<std::result::Result<(), Timestamp>> {
-    let window = now.window(quota.window);
-    let used = quotas::table
-        .filter(quotas::scope.eq(quota.scope))
-        .filter(quotas::subject.eq(subject))
-        .filter(quotas::window_start.eq(window))
-        .select(quotas::used)
-        .get_result::<i32>(conn)
-        .optional()?
-        .unwrap_or(0);
-    let left = u32::try_from(used).unwrap_or(u32::MAX) < quota.limit;
-    Ok(if left {
-        Ok(())
-    } else {
-        Err(window.plus(quota.window))
+    let rows = uses.iter().map(|(quota, subject)| {
+        (
+            quotas::scope.eq(quota.scope),
+            quotas::subject.eq(*subject),
+            quotas::window_start.eq(now.window(quota.window)),
+            quotas::used.eq(1),
+        )
+    });
+    macro_rules! count {
+        ($rows:expr) => {
+            diesel::insert_into(quotas::table)
+                .values($rows)
+                .on_conflict((quotas::scope, quotas::subject, quotas::window_start))
+                .do_update()
+                .set(quotas::used.eq(quotas::used + excluded(quotas::used)))
+                .returning((quotas::scope, quotas::used))
+                .prepared()
+        };
+    }
+    let counted: Vec<(String, i32)> = match conn {
+        Conn::Sqlite(conn) => rows
+            .map(|row| RunQueryDsl::get_result(count!(row), conn))
+            .collect::<QueryResult<_>>()?,
+        // One way there and back for all.
+        Conn::Postgres(conn) => RunQueryDsl::load(count!(rows.collect::<Vec<_>>()), conn)?,
+    };
+    let over = uses.iter().find(|(quota, _)| {
+        counted.iter().any(|(scope, used)| {
+            scope == quota.scope && u32::try_from(*used).unwrap_or(u32::MAX) > quota.limit
+        })
+    });
+    Ok(match over {
+        None => Ok(()),
+        Some((quota, _)) => Err(now.window(quota.window).plus(quota.window)),
     })
 }
 
@@ -67,6 +61,7 @@ pub fn give_back(conn: &mut Conn, quota: Quota, subject: &str, now: Timestamp) -
             .filter(quotas::used.gt(0)),
     )
     .set(quotas::used.eq(quotas::used - 1))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }

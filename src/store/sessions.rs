@@ -3,6 +3,7 @@
 use super::{
     connection::Conn,
     error::Result,
+    prepared::Prepare as _,
     schema::{accounts, memberships, organizations, sessions},
 };
 use crate::domain::{
@@ -53,6 +54,7 @@ pub fn insert(conn: &mut Conn, new: &NewSession<'_>, now: Timestamp) -> Result<(
             sessions::address.eq(new.address),
             sessions::agent.eq(new.agent),
         ))
+        .prepared()
         .execute(conn)?;
     Ok(())
 }
@@ -137,6 +139,7 @@ pub fn visitor(
                 .nullable(),
             (memberships::role, memberships::last_active_at).nullable(),
         ))
+        .prepared()
         .load::<Row>(conn)?;
     let mut visitor = None;
     let mut places = Vec::with_capacity(rows.len());
@@ -194,6 +197,7 @@ pub fn touch(conn: &mut Conn, id: SessionId, now: Timestamp, older_than: Timesta
             .filter(sessions::last_seen_at.le(older_than)),
     )
     .set(sessions::last_seen_at.eq(now))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -206,6 +210,7 @@ pub fn set_organization(
 ) -> Result<bool> {
     let changed = diesel::update(sessions::table.filter(sessions::id.eq(id)))
         .set(sessions::organization_id.eq(organization))
+        .prepared()
         .execute(conn)?;
     Ok(changed > 0)
 }
@@ -222,6 +227,7 @@ pub fn forget_organization(
             .filter(sessions::organization_id.eq(organization)),
     )
     .set(sessions::organization_id.eq(None::<OrganizationId>))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -234,6 +240,7 @@ pub fn set_consented(conn: &mut Conn, account: AccountId) -> Result<()> {
             .filter(sessions::consent_due_at.is_not_null()),
     )
     .set(sessions::consent_due_at.eq(None::<Timestamp>))
+    .prepared()
     .execute(conn)?;
     Ok(())
 }
@@ -247,6 +254,7 @@ pub fn set_ending(conn: &mut Conn, id: SessionId, ends_at: Timestamp) -> Result<
             .filter(sessions::ends_at.is_null()),
     )
     .set(sessions::ends_at.eq(ends_at))
+    .prepared()
     .execute(conn)?;
     Ok(changed > 0)
 }
@@ -313,6 +321,7 @@ pub fn of_account(
             sessions::last_seen_at,
             sessions::ends_at,
         ))
+        .prepared()
         .load::<Row>(conn)?;
     // Within a session the row that goes on comes first.
     rows.sort_by_key(|(id, _, _, _, _, ends_at)| (*id, ends_at.is_some()));
@@ -350,11 +359,16 @@ pub fn acquaintance(conn: &mut Conn, account: AccountId, agent: &str) -> Result<
         .filter(sessions::agent.eq(agent))
         .select(sessions::id)
         .limit(1)
+        .prepared()
         .load::<SessionId>(conn)?;
     if !known.is_empty() {
         return Ok(Acquaintance::Known);
     }
-    let any = mine.select(sessions::id).limit(1).load::<SessionId>(conn)?;
+    let any = mine
+        .select(sessions::id)
+        .limit(1)
+        .prepared()
+        .load::<SessionId>(conn)?;
     Ok(if any.is_empty() {
         Acquaintance::First
     } else {
@@ -369,6 +383,7 @@ pub fn delete_own(conn: &mut Conn, account: AccountId, id: SessionId) -> Result<
             .filter(sessions::id.eq(id))
             .filter(sessions::account_id.eq(account)),
     )
+    .prepared()
     .execute(conn)?;
     Ok(gone > 0)
 }

@@ -22,7 +22,7 @@ use diesel::{
     pg::Pg,
     query_builder::QueryId,
     serialize::{self, IsNull, Output, ToSql},
-    sql_types::{BigInt, Binary, HasSqlType, Nullable, SqlOrd, SqlType, Text, Timestamptz},
+    sql_types::{BigInt, HasSqlType, Nullable, SqlOrd, SqlType, Text, Timestamptz},
     sqlite::Sqlite,
 };
 use std::io::Write as _;
@@ -142,9 +142,8 @@ macro_rules! ids {
                 }
             }
             impl FromSql<DbUuid, Sqlite> for $name {
-                fn from_sql(raw: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-                    let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(raw)?;
-                    Ok(Self(Uuid::from_slice(&bytes)?))
+                fn from_sql(mut raw: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+                    Ok(Self(Uuid::from_slice(raw.read_blob())?))
                 }
             }
             column!($name => DbUuid);
@@ -194,6 +193,13 @@ impl FromSql<DbTime, Sqlite> for Timestamp {
 column!(Timestamp => DbTime);
 on_multi_backend!(DbTime: Timestamp);
 
+fn word_of<T>(word: &str, parse: impl FnOnce(&str) -> Option<T>) -> deserialize::Result<T> {
+    parse(word).ok_or_else(|| {
+        let kind = std::any::type_name::<T>();
+        format!("{kind}: unknown word {word:?}").into()
+    })
+}
+
 /// Enums are the word of their `as_str` on both databases; a word we do not know is an error, not a guess.
 macro_rules! words {
     ($($name:ident),+ $(,)?) => {$(
@@ -205,13 +211,19 @@ macro_rules! words {
                 <str as ToSql<Text, DB>>::to_sql(self.as_str(), out)
             }
         }
-        impl<DB: Backend> FromSql<Text, DB> for $name
-        where
-            String: FromSql<Text, DB>,
-        {
-            fn from_sql(raw: DB::RawValue<'_>) -> deserialize::Result<Self> {
-                let word = String::from_sql(raw)?;
-                Self::parse(&word).ok_or_else(|| format!("{}: unknown word {word:?}", stringify!($name)).into())
+        impl FromSql<Text, Pg> for $name {
+            fn from_sql(raw: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+                word_of(std::str::from_utf8(raw.as_bytes())?, Self::parse)
+            }
+        }
+        impl FromSql<Text, Sqlite> for $name {
+            fn from_sql(mut raw: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+                word_of(raw.read_text(), Self::parse)
+            }
+        }
+        impl FromSql<Text, MultiBackend> for $name {
+            fn from_sql(raw: <MultiBackend as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+                raw.from_sql::<Self, Text>()
             }
         }
         column!($name => Text);

@@ -9,9 +9,10 @@ use super::{
     error::{Error, Repeatable, Result},
     patience::{Caller, Ticket, nobody_waits},
     place::Place,
+    prepared::Prepare as _,
     status::{Waits, WriterCounts, WriterStatus},
 };
-use diesel::connection::SimpleConnection as _;
+use diesel::{connection::SimpleConnection as _, sql_query};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
@@ -154,7 +155,11 @@ impl Thread {
 
     /// Keeps a connection for writing.
     fn take(&mut self, mut conn: Conn) -> Result<()> {
-        conn.batch_execute(&format!("PRAGMA busy_timeout = {LOCK_WAIT}"))?;
+        // What a job's savepoint may have to undo would otherwise go through a file: fifty writes for one invitation. It
+        // is as much as the job changes of what is there.
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {LOCK_WAIT}; PRAGMA temp_store = MEMORY"
+        ))?;
         self.conn = Some(conn);
         Ok(())
     }
@@ -236,7 +241,7 @@ where
     T: Send + 'static,
     E: From<Error> + Send + 'static,
 {
-    if let Err(error) = conn.batch_execute("SAVEPOINT job") {
+    if let Err(error) = sql_query("SAVEPOINT job").prepared().execute(conn) {
         let error = Error::from(error);
         let told = error.clone();
         return Ran {
@@ -251,14 +256,14 @@ where
         let wanted = ticket.seal();
         wanted.then_some(value).ok_or_else(|| nobody_waits().into())
     });
-    let close = if done.is_ok() {
-        "RELEASE job"
+    let back = if done.is_ok() {
+        Ok(())
     } else {
-        "ROLLBACK TO job; RELEASE job"
+        conn.batch_execute("ROLLBACK TO job")
     };
+    let closed = back.and_then(|()| sql_query("RELEASE job").prepared().execute(conn));
     // SQLite has given the whole transaction up: its words would only say that the savepoint is gone.
-    let lost = conn
-        .batch_execute(close)
+    let lost = closed
         .err()
         .map(|error| Error::Unavailable(error.to_string()));
     let answer: Answer = Box::new(move |committed| {

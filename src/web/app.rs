@@ -63,7 +63,7 @@ impl App {
     /// What `work` answers, or [`Failure::Unavailable`].
     pub async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
+        work: impl FnMut(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         self.db.read(work).await
     }

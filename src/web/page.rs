@@ -1,6 +1,6 @@
 //! What every page is made of: the visitor's frame, small views of dates and badges, the answer itself.
 
-use super::static_files;
+use super::{static_files, when::When};
 use crate::domain::{
     delivery::DeliveryState,
     invitation::Standing,
@@ -121,8 +121,7 @@ impl Cx {
     pub fn bell_count(&self) -> Option<String> {
         match self.bell {
             0 => None,
-            more if more > BELL_LIMIT => Some(format!("{BELL_LIMIT}+")),
-            few => Some(few.to_string()),
+            some => Some(up_to(some, BELL_LIMIT)),
         }
     }
 }
@@ -156,65 +155,6 @@ pub struct OrgLink {
     pub role_label: String,
     /// Whether this is where they are.
     pub current: bool,
-}
-
-/// A moment: machine-readable, relative and absolute.
-#[derive(Clone, Debug)]
-pub struct When {
-    /// RFC 3339.
-    pub datetime: String,
-    /// "3 days ago", "in 4 days".
-    pub relative: String,
-    /// "25 Nov 2026, 09:12 UTC".
-    pub absolute: String,
-}
-
-impl When {
-    /// `at`, seen from `now`.
-    pub fn new(at: Timestamp, now: Timestamp) -> Self {
-        let utc = at.utc();
-        Self {
-            datetime: format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-                utc.year(),
-                u8::from(utc.month()),
-                utc.day(),
-                utc.hour(),
-                utc.minute(),
-                utc.second()
-            ),
-            relative: relative(at, now),
-            absolute: at.date_and_time(),
-        }
-    }
-}
-
-/// "just now", "5 minutes ago", "in 4 days".
-pub fn relative(at: Timestamp, now: Timestamp) -> String {
-    let ahead = at > now;
-    let distance = if ahead { at.since(now) } else { now.since(at) };
-    let (count, unit) = coarse(distance, ahead);
-    let plural = if count == 1 { "" } else { "s" };
-    match (count, ahead) {
-        (0, _) => "just now".to_owned(),
-        (_, true) => format!("in {count} {unit}{plural}"),
-        (_, false) => format!("{count} {unit}{plural} ago"),
-    }
-}
-
-/// The largest unit that fits. What lies ahead is rounded to the nearest, so that a fresh week says 7 days.
-fn coarse(distance: Duration, ahead: bool) -> (i64, &'static str) {
-    let round = |unit: i64| (distance.whole_seconds() + if ahead { unit / 2 } else { 0 }) / unit;
-    let seconds = distance.whole_seconds();
-    match seconds {
-        0..60 if ahead => (seconds.max(1), "second"),
-        0..60 => (0, "second"),
-        60..3570 => (round(60), "minute"),
-        3570..84_600 => (round(3600).max(1), "hour"),
-        84_600..2_592_000 => (round(86_400).max(1), "day"),
-        2_592_000..31_536_000 => (round(2_592_000), "month"),
-        _ => (round(31_536_000), "year"),
-    }
 }
 
 /// A duration in words: "7 days", "90 minutes".
@@ -437,10 +377,10 @@ pub fn result_line(
     )
 }
 
-/// A count that stops at [`COUNT_LIMIT`]: "312", "1,000+".
-pub fn up_to_limit(count: i64) -> String {
-    if count > COUNT_LIMIT {
-        format!("{}+", thousands(COUNT_LIMIT))
+/// A count that stops at a limit: "12", "99+".
+pub fn up_to(count: i64, limit: i64) -> String {
+    if count > limit {
+        format!("{}+", thousands(limit))
     } else {
         thousands(count)
     }
@@ -464,11 +404,11 @@ pub fn initials(name: &str) -> String {
     let mut words = name.split_whitespace();
     let first = words.next().and_then(|word| word.chars().next());
     let last = words.next_back().and_then(|word| word.chars().next());
-    first
-        .into_iter()
-        .chain(last)
-        .flat_map(char::to_uppercase)
-        .collect()
+    let mut letters = String::with_capacity(8);
+    for letter in first.into_iter().chain(last) {
+        letters.extend(letter.to_uppercase());
+    }
+    letters
 }
 
 /// What a role can do, as sentences for the home page: the labels of the policy itself.
@@ -500,29 +440,6 @@ pub fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn relative_times() {
-        let now = Timestamp::from_micros(1_800_000_000_000_000);
-        for (seconds, words) in [
-            (0, "just now"),
-            (-59, "just now"),
-            (-60, "1 minute ago"),
-            (-7200, "2 hours ago"),
-            (-86_400 * 3, "3 days ago"),
-            (604_800, "in 7 days"),
-            (604_700, "in 7 days"),
-            (345_600, "in 4 days"),
-            (5, "in 5 seconds"),
-            (3599, "in 1 hour"),
-        ] {
-            assert_eq!(
-                relative(now.plus(Duration::seconds(seconds)), now),
-                words,
-                "{seconds}"
-            );
-        }
-    }
 
     #[test]
     fn words_and_numbers() {

@@ -18,7 +18,8 @@ struct File {
     url: String,
     content_type: String,
     plain: Bytes,
-    gzip: Option<Bytes>,
+    /// Made when it is first asked for: the first page need not wait for it.
+    gzip: LazyLock<Option<Bytes>, Box<dyn FnOnce() -> Option<Bytes> + Send>>,
 }
 
 struct Files {
@@ -57,7 +58,12 @@ fn load(name: &str) -> Option<File> {
     if content_type.starts_with("text/") {
         content_type.push_str("; charset=utf-8");
     }
-    let gzip = compressed(&plain).filter(|gzip| gzip.len() < plain.len());
+    let source = plain.clone();
+    let gzip =
+        LazyLock::new(
+            Box::new(move || compressed(&source).filter(|gzip| gzip.len() < source.len()))
+                as Box<dyn FnOnce() -> Option<Bytes> + Send>,
+        );
     Some(File {
         url,
         content_type,
@@ -115,10 +121,13 @@ fn answer(request: &HttpRequest, name: &str, keep: &'static str) -> HttpResponse
         .insert_header((header::CONTENT_TYPE, file.content_type.as_str()))
         .insert_header((header::CACHE_CONTROL, keep))
         .insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
-    match &file.gzip {
-        Some(gzip) if accepts_gzip => response
+    match accepts_gzip
+        .then(|| LazyLock::force(&file.gzip).as_ref())
+        .flatten()
+    {
+        Some(gzip) => response
             .insert_header((header::CONTENT_ENCODING, "gzip"))
             .body(gzip.clone()),
-        _ => response.body(file.plain.clone()),
+        None => response.body(file.plain.clone()),
     }
 }

@@ -7,8 +7,9 @@ use crate::{
     },
     link::Purpose,
 };
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use url::form_urlencoded::byte_serialize;
+use uuid::Uuid;
 
 /// Signing in.
 pub const SIGN_IN: &str = "/sign-in";
@@ -112,8 +113,39 @@ pub fn team(slug: &str) -> String {
 
 /// One member.
 pub fn member(slug: &str, id: AccountId) -> String {
-    format!("/orgs/{slug}/settings/team/members/{id}")
+    MemberUrl { slug, id }.to_string()
 }
+
+/// [`member`] for a list: written straight into the page.
+#[derive(Clone, Copy, Debug)]
+pub struct MemberUrl<'a> {
+    /// The organization's part of the address.
+    pub slug: &'a str,
+    /// Who.
+    pub id: AccountId,
+}
+
+impl MemberUrl<'_> {
+    fn put(self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        out.write_str("/orgs/")?;
+        if self.slug.bytes().all(ours) {
+            out.write_str(self.slug)?;
+        } else {
+            // Never made by us; but what is written here is not escaped.
+            byte_serialize(self.slug.as_bytes()).try_for_each(|part| out.write_str(part))?;
+        }
+        out.write_str("/settings/team/members/")?;
+        out.write_str(
+            self.id
+                .0
+                .hyphenated()
+                .encode_lower(&mut Uuid::encode_buffer()),
+        )
+    }
+}
+
+written!(MemberUrl<'_>);
 
 /// A person's picture.
 pub fn avatar(id: AvatarId) -> String {

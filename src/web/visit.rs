@@ -6,9 +6,10 @@
 use super::{
     app::App,
     csrf::{self, Seed},
-    page::{self, Banner, Cx, Here, MailTrouble, Me, OrgLink, When, initials},
+    page::{self, Banner, Cx, Here, MailTrouble, Me, OrgLink, initials},
     problem::Problem,
     urls,
+    when::When,
 };
 use crate::{
     actions::{Client, Failure},
@@ -148,15 +149,11 @@ impl Seen {
         self.here.and_then(|index| self.places.get(index))
     }
 
-    /// Counts what waits behind the bell. Invitations show only to a proved address (R-ACC-4, R-ACC-11).
+    /// Counts what waits behind the bell.
     fn with_bell(mut self, conn: &mut Conn) -> Result<Self, Failure> {
         if let Some(Session { account, .. }) = &self.session {
             let most = page::BELL_LIMIT + 1;
-            self.bell = store::notifications::unread(conn, account.id, most)?;
-            if account.verified_at.is_some() {
-                let email = &account.email;
-                self.bell += store::notifications::open_invitations(conn, email, self.now, most)?;
-            }
+            self.bell = store::notifications::waiting(conn, account, self.now, most)?;
         }
         Ok(self)
     }
@@ -233,7 +230,7 @@ impl Visit {
     pub async fn anyone<T: Send + 'static>(
         &self,
         slug: Option<String>,
-        work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
+        work: impl FnMut(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
     ) -> Result<(Seen, T), Problem> {
         self.look(slug, false, work).await
     }
@@ -245,7 +242,7 @@ impl Visit {
     /// What `work` answers.
     pub(super) async fn anyone_unconsented<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
+        work: impl FnMut(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
     ) -> Result<(Seen, T), Problem> {
         self.look(None, true, work).await
     }
@@ -256,7 +253,7 @@ impl Visit {
         &self,
         slug: Option<String>,
         unconsented: bool,
-        work: impl FnOnce(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
+        mut work: impl FnMut(&mut Conn, &Seen) -> Result<T, Failure> + Send + 'static,
     ) -> Result<(Seen, T), Problem> {
         let (token, now) = (self.token.clone(), self.app.now());
         let mail_ready = self.app.means.rules.mail_ready;
@@ -266,8 +263,8 @@ impl Visit {
                 let mut seen = Seen::look(conn, token.as_ref(), now)?
                     .with_bell(conn)?
                     .with_duty(conn, mail_ready)?;
-                if let Some(slug) = slug {
-                    seen = seen.at(&slug);
+                if let Some(slug) = &slug {
+                    seen = seen.at(slug);
                 }
                 if !unconsented && seen.consent_due() {
                     return Ok((seen, None));
@@ -287,7 +284,7 @@ impl Visit {
     pub async fn member<T: Send + 'static>(
         &self,
         slug: &str,
-        work: impl FnOnce(&mut Conn, Member<'_>) -> Result<T, Failure> + Send + 'static,
+        mut work: impl FnMut(&mut Conn, Member<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<(Seen, T), Problem> {
         if self.token.is_none() {
             return Err(Failure::SignedOut.into());

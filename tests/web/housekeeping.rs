@@ -15,7 +15,7 @@ use uuid::Uuid;
 const NOOR: &str = "noor@example.test";
 
 /// Rows of one table forgotten at once.
-const BATCH: usize = 500;
+const BATCH: usize = 200;
 
 /// What is forgotten, each with its columns.
 const FORGOTTEN: [(&str, &str); 4] = [

@@ -3,7 +3,7 @@
 use crate::{
     on_both,
     support::{
-        binary::{Process, SECRET_KEY},
+        binary::{Process, SECRET_KEY, secret_key},
         database::TestDatabase,
         facts,
         people::Person,
@@ -234,7 +234,7 @@ fn cookies(what: &str, person: &Person, secrets: &mut Secrets) {
         .expect("a cookie")
         .into_owned();
     let sealed = header.split_once('=').expect("a cookie").1.to_owned();
-    let keys = LinkKeys::new(&unhex(SECRET_KEY), []);
+    let keys = LinkKeys::new(&secret_key(), []);
     let mut jar = CookieJar::new();
     let name = cookie.name().to_owned();
     secrets.push((format!("{what}, decoded"), cookie.value().to_owned()));
@@ -262,13 +262,6 @@ fn cookies(what: &str, person: &Person, secrets: &mut Secrets) {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal"))
-        .collect()
 }
 
 fn holds_none(place: &str, text: &str, secrets: &Secrets) {

@@ -12,11 +12,12 @@ use crate::{
     web::{
         answer,
         form::{FormToken, Post},
-        page::{self, Banner, Cx, Pager, When},
+        page::{self, Banner, Cx, Pager},
         paging::{Paging, Total},
         problem::Problem,
         urls,
         visit::{Seen, Visit},
+        when::When,
     },
 };
 use actix_web::{HttpResponse, web::Query};
@@ -117,7 +118,7 @@ pub(in crate::web) async fn show(
                 // One more than fits says whether there is another page.
                 rows: store::notifications::page(conn, account, &part, PAGE + 1)?,
                 total: store::notifications::count(conn, account, page::COUNT_LIMIT + 1)?,
-                unread: store::notifications::unread(conn, account, 1)? > 0,
+                unread: store::notifications::any_unread(conn, account)?,
             })
         })
         .await?;

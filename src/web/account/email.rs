@@ -7,11 +7,12 @@ use crate::{
     web::{
         answer,
         form::{FormToken, Post, refused},
-        page::{Banner, Cx, When},
+        page::{Banner, Cx},
         password::confirm,
         problem::{self, Problem},
         urls,
         visit::{Seen, Visit},
+        when::When,
     },
 };
 use actix_web::HttpResponse;

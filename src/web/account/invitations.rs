@@ -8,10 +8,11 @@ use crate::{
         answer,
         form::{Button, Post, refused},
         invitation,
-        page::{Cx, When},
+        page::Cx,
         problem::Problem,
         urls,
         visit::{Seen, Visit},
+        when::When,
     },
 };
 use actix_web::{HttpResponse, web::Path};

@@ -7,10 +7,11 @@ use crate::{
     web::{
         answer,
         form::{Button, Post},
-        page::{Banner, Cx, When},
+        page::{Banner, Cx},
         problem::Problem,
         urls,
         visit::Visit,
+        when::When,
     },
 };
 use actix_web::{HttpResponse, web::Path};

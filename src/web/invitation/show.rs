@@ -8,10 +8,11 @@ use crate::{
     web::{
         answer,
         legal::ConsentBox,
-        page::{Cx, When},
+        page::Cx,
         problem::Problem,
         urls,
         visit::{Seen, Visit},
+        when::When,
     },
 };
 use actix_web::{HttpResponse, http::StatusCode, web::Path};

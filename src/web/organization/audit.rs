@@ -19,11 +19,12 @@ use crate::{
     web::{
         answer,
         csv_file::{CsvFile, MOST_ROWS},
-        page::{self, Choice, Cx, Pager, When},
+        page::{self, Choice, Cx, Pager},
         paging::{Paging, Total},
         problem::Problem,
         urls,
         visit::{Member, Visit},
+        when::When,
     },
 };
 use actix_web::{
@@ -404,7 +405,7 @@ pub(in crate::web) async fn export(
     for row in rows {
         let event = EventView::new(row, slug, &found.members, member.now);
         file.row(&[
-            &event.when.datetime,
+            &event.when.datetime().to_string(),
             &event.actor,
             &event.what,
             event.target.as_deref().unwrap_or_default(),

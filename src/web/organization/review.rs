@@ -11,10 +11,11 @@ use crate::{
     web::{
         answer,
         csv_file::{CsvFile, MOST_ROWS},
-        page::{self, Choice, Cx, When},
+        page::{self, Choice, Cx},
         problem::Problem,
         urls,
         visit::{Member, Visit},
+        when::When,
     },
 };
 use actix_web::{
@@ -266,15 +267,15 @@ pub(in crate::web) async fn export(
         let it = Inactive::new(row, member);
         let last_active = it
             .last_active
-            .map_or_else(|| "Never".to_owned(), |at| at.datetime);
+            .map_or_else(|| "Never".to_owned(), |at| at.datetime().to_string());
         let (name, email, role) = (it.name.as_str(), it.email.as_str(), it.role.label());
-        let joined = it.joined.datetime.as_str();
+        let joined = it.joined.datetime().to_string();
         file.row(&[
             "Member",
             name,
             email,
             role,
-            joined,
+            &joined,
             &last_active,
             "",
             "",
@@ -290,9 +291,9 @@ pub(in crate::web) async fn export(
             it.role.label(),
             "",
             "",
-            &it.sent.datetime,
+            &it.sent.datetime().to_string(),
             &it.invited_by,
-            &it.expires.datetime,
+            &it.expires.datetime().to_string(),
         ])?;
     }
     if more {

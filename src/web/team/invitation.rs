@@ -15,10 +15,11 @@ use crate::{
     web::{
         answer,
         form::{Button, FormToken, Post},
-        page::{self, Banner, Cx, DeliveryView, RoleChoice, When},
+        page::{self, Banner, Cx, DeliveryView, RoleChoice},
         problem::Problem,
         urls,
         visit::{Member, Seen, Visit},
+        when::When,
     },
 };
 use actix_web::{HttpResponse, http::StatusCode, web::Path};

@@ -17,11 +17,12 @@ use crate::{
     },
     web::{
         answer,
-        page::{self, Choice, Cx, DeliveryView, Pager, StateView, When},
+        page::{self, Choice, Cx, DeliveryView, Pager, StateView},
         paging::{Paging, Total},
         problem::Problem,
         urls,
         visit::{Member, Visit},
+        when::When,
     },
 };
 use actix_web::{

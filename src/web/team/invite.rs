@@ -23,6 +23,7 @@ use crate::{
         problem::{self, Problem},
         urls,
         visit::{Seen, Visit},
+        when::When,
     },
 };
 use actix_web::{
@@ -317,7 +318,7 @@ impl EntryFault {
                 let text = format!(
                     "{who} already has an invitation as {}, sent {}",
                     has.label(),
-                    page::relative(*sent_at, now)
+                    When::new(*sent_at, now).relative()
                 );
                 let url = urls::invitation(slug, *invitation);
                 let resend = (*has == role).then(|| format!("{url}/resend"));

@@ -9,11 +9,12 @@ use crate::{
     },
     web::{
         answer,
-        page::{self, Choice, Cx, Pager, When},
+        page::{self, Choice, Cx, Pager},
         paging::{Paging, Total},
         problem::Problem,
-        urls,
+        urls::{self, MemberUrl},
         visit::{Member, Visit},
+        when::When,
     },
 };
 use actix_web::{
@@ -31,7 +32,7 @@ const PAGE: i64 = 50;
 struct Members<'a> {
     cx: &'a Cx,
     team: TeamHead,
-    members: Vec<MemberRow>,
+    members: Vec<MemberRow<'a>>,
     all_columns: bool,
     q: String,
     roles: Vec<Choice>,
@@ -58,7 +59,7 @@ struct Heading {
     url: String,
 }
 
-struct MemberRow {
+struct MemberRow<'a> {
     initials: String,
     avatar: Option<String>,
     name: String,
@@ -67,16 +68,16 @@ struct MemberRow {
     role: Role,
     joined: When,
     last_active: Option<When>,
-    menu: Menu,
+    menu: Menu<'a>,
 }
 
 /// What the row's menu offers: what the viewer may never do is absent.
-enum Menu {
+enum Menu<'a> {
     None,
     /// The viewer's own row: leaving is the way (R-ROLE-4).
     Own,
     /// The member's pages.
-    Manage(String),
+    Manage(MemberUrl<'a>),
 }
 
 /// The query of the members list: everything that says which rows are shown.
@@ -248,7 +249,7 @@ pub(in crate::web) async fn list(
     answer::ok(&shown)
 }
 
-fn view(row: Row, member: Member<'_>) -> MemberRow {
+fn view<'a>(row: Row, member: Member<'a>) -> MemberRow<'a> {
     MemberRow {
         initials: page::initials(&row.name),
         avatar: row.avatar.map(urls::avatar),
@@ -262,14 +263,17 @@ fn view(row: Row, member: Member<'_>) -> MemberRow {
     }
 }
 
-fn menu(account: AccountId, role: Role, member: Member<'_>) -> Menu {
+fn menu<'a>(account: AccountId, role: Role, member: Member<'a>) -> Menu<'a> {
     // Nobody may remove whose role they may not change, and the other way round: the policy says both of owners and of all others.
     if !member.may(membership::permission_to_remove(role)) {
         Menu::None
     } else if account == member.session.account.id {
         Menu::Own
     } else {
-        Menu::Manage(urls::member(&member.place.slug, account))
+        Menu::Manage(MemberUrl {
+            slug: &member.place.slug,
+            id: account,
+        })
     }
 }
 

@@ -34,6 +34,9 @@ struct Pending {
     plural: bool,
 }
 
+/// How far pending invitations are counted on every team page, as the bell is; their own page counts on.
+const HEAD_LIMIT: i64 = page::BELL_LIMIT;
+
 /// Owners and admins named to whoever may not invite.
 const ASK: i64 = 2;
 
@@ -51,7 +54,7 @@ fn head_facts(conn: &mut Conn, member: Member<'_>) -> Result<HeadFacts, Failure>
             organization,
             Shelf::Pending,
             None,
-            page::COUNT_LIMIT + 1,
+            HEAD_LIMIT + 1,
             member.now,
         )?)
     } else {
@@ -83,7 +86,7 @@ impl TeamHead {
             members,
             members_plural: member.place.member_count != 1,
             pending: facts.pending.map(|count| Pending {
-                count: page::up_to_limit(count),
+                count: page::up_to(count, HEAD_LIMIT),
                 plural: count != 1,
             }),
             can_invite,

@@ -17,6 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The master key of the program under test, as `SECRET_KEY` is given.
 pub const SECRET_KEY: &str = "5d7c1fc4ad3b6f0b9b3f0c58b7a6e2d1908172635445362718f0e1d2c3b4a596";
 
+/// The bytes of [`SECRET_KEY`].
+pub fn secret_key() -> Vec<u8> {
+    (0..SECRET_KEY.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&SECRET_KEY[at..at + 2], 16).expect("hex"))
+        .collect()
+}
+
+/// Where the program lies.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_roster");
+
 /// A running program. Killed when dropped.
 pub struct Process {
     child: Child,
@@ -30,9 +41,19 @@ pub struct Process {
 impl Process {
     /// Starts it on this database, with the log at `level` and with these further settings.
     pub fn start(database: &TestDatabase, level: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(Command::new(PROGRAM), database, level, settings)
+    }
+
+    /// As [`Process::start`], with [`PROGRAM`] started by another.
+    pub fn start_as(
+        mut command: Command,
+        database: &TestDatabase,
+        level: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let letters = folder.path().join("letters");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_roster"))
+        let mut child = command
             .arg("serve")
             .env_clear()
             .env("LISTEN", "127.0.0.1:0")

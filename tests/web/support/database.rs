@@ -36,6 +36,8 @@ pub struct TestDatabase {
     pub by_hand: AtomicBool,
     /// A test set the clock back: then times do not say what came first.
     pub clock_went_back: AtomicBool,
+    /// A test made rows that no action could have made: then nothing holds.
+    pub made_up: AtomicBool,
 }
 
 /// The PostgreSQL of this run. A missing one fails the test: a silent skip would hide half of them.
@@ -60,6 +62,7 @@ impl TestDatabase {
                     schema: None,
                     by_hand: AtomicBool::new(false),
                     clock_went_back: AtomicBool::new(false),
+                    made_up: AtomicBool::new(false),
                 }
             }
             Kind::Postgres => {
@@ -81,6 +84,7 @@ impl TestDatabase {
                     schema: Some((base, schema)),
                     by_hand: AtomicBool::new(false),
                     clock_went_back: AtomicBool::new(false),
+                    made_up: AtomicBool::new(false),
                 }
             }
         }

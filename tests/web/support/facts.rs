@@ -37,7 +37,7 @@ struct Count {
 /// Asks the database of a test.
 pub fn ask<T: Send + 'static>(
     db: &Db,
-    question: impl FnOnce(&mut Conn) -> Result<T, Error> + Send + 'static,
+    question: impl FnMut(&mut Conn) -> Result<T, Error> + Send + 'static,
 ) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -52,7 +52,7 @@ pub fn ask<T: Send + 'static>(
 pub fn count(db: &Db, query: &str) -> i64 {
     let query = query.to_owned();
     ask(db, move |conn| {
-        let answer: Count = sql_query(query).get_result(conn)?;
+        let answer: Count = sql_query(query.as_str()).get_result(conn)?;
         Ok(answer.count)
     })
 }

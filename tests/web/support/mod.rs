@@ -15,4 +15,5 @@ pub mod routes;
 pub mod rows;
 pub mod seeds;
 pub mod smtp;
+pub mod statements;
 pub mod team;

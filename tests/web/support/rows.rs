@@ -20,7 +20,8 @@ struct Line {
     value: String,
 }
 
-const TABLES: [&str; 14] = [
+/// Every table that a test may change.
+pub const TABLES: [&str; 14] = [
     "accounts",
     "organizations",
     "memberships",

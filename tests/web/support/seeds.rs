@@ -1,8 +1,9 @@
 //! Rows that would take too long to make by hand: many members, many events, and moments of long ago. And walks along
 //! the lists that show them.
 
-use super::{people::Person, team::Team};
+use super::{people::Person, rows::TABLES, team::Team};
 use roster::domain::time::Timestamp;
+use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 /// Where Acme's id is.
@@ -172,6 +173,138 @@ impl Team {
             "audit_events (organization_id, id, at, actor, verb, target, target_key, address)",
             &rows,
         );
+    }
+
+    /// Makes so many invitations of Olivia's in Acme, in this state; those that are open last until `expires`, in
+    /// microseconds. Their ids begin with `first`.
+    pub fn seed_invitations(&self, first: u128, count: u128, state: &str, expires: i64) {
+        self.database.made_up.store(true, Ordering::Relaxed);
+        let olivia = "(SELECT id FROM accounts WHERE email_key = 'olivia@example.test')";
+        let made = self.days_ago(20);
+        let closed = if state == "pending" {
+            "NULL".to_owned()
+        } else {
+            self.instant(made)
+        };
+        let rows: Vec<String> = (first..first + count)
+            .map(|id| {
+                format!(
+                    "({ACME}, {}, 'guest{id}@example.test', 'guest{id}@example.test', 'member', '{state}', {olivia}, \
+                     {}, {}, 1, {closed})",
+                    self.uuid(Uuid::from_u128(id)),
+                    self.instant(made),
+                    self.instant(expires),
+                )
+            })
+            .collect();
+        self.insert_all(
+            "invitations (organization_id, id, email, email_key, role, state, invited_by, created_at, expires_at, \
+             link_version, closed_at)",
+            &rows,
+        );
+    }
+
+    /// Tells an account of so many things nobody did.
+    pub fn seed_notifications(&self, email: &str, count: u64) {
+        let account = format!("(SELECT id FROM accounts WHERE email_key = '{email}')");
+        let rows: Vec<String> = (0..count)
+            .map(|number| {
+                let at = self.now() - i64::try_from(number).expect("few") * 1_000_000;
+                format!(
+                    "({account}, {}, 'role_changed', {})",
+                    self.uuid(event_id(at, number)),
+                    self.instant(at)
+                )
+            })
+            .collect();
+        self.insert_all("notifications (account_id, id, kind, at)", &rows);
+    }
+
+    /// Makes a hundred other organizations and tells PostgreSQL how much of everything there is, as it would find out
+    /// by itself in an hour. SQLite needs to know nothing.
+    pub fn seed_a_crowd(&self) {
+        if !self.on_postgres() {
+            return;
+        }
+        self.database.made_up.store(true, Ordering::Relaxed);
+        // A number as an id: `00000000-0000-0000-0000-000000000001` and so on, with a digit for the kind of thing.
+        let id = |kind: char, number: &str| {
+            format!("('{kind}0000000-0000-0000-0000-' || lpad(({number})::text, 12, '0'))::uuid")
+        };
+        let all = |count: u32| format!("generate_series(1, {count}) AS n");
+        let (organization, account) = (id('a', "n % 100"), id('b', "n"));
+        for statement in [
+            format!(
+                "INSERT INTO organizations (id, slug, name, member_count, created_at) \
+                 SELECT {organization}, 'crowd-' || n, 'Crowd', 0, now() FROM {}",
+                all(100)
+            ),
+            format!(
+                "INSERT INTO accounts (id, email, email_key, name, password_hash, created_at) \
+                 SELECT {account}, 'crowd' || n, 'crowd' || n, 'Crowd', '-', now() FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO memberships (organization_id, account_id, role, name_key, joined_at, last_active_at) \
+                 SELECT {organization}, {account}, 'member', 'crowd ' || n, now() - n * interval '1 minute', \
+                 now() - n * interval '1 second' FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO membership_words (organization_id, word, account_id) \
+                 SELECT {organization}, 'crowd' || n, {account} FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO sessions (token_hash, id, account_id, organization_id, created_at, last_seen_at, address, agent) \
+                 SELECT sha256(n::text::bytea), {account}, {account}, {organization}, now(), \
+                 now() - n * interval '1 minute', '', '' FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO invitations (organization_id, id, email, email_key, role, state, invited_by, created_at, \
+                 expires_at, link_version, closed_at, reminded_at, lapse_told_at) SELECT {organization}, {account}, 'crowd' || n, 'crowd' || n, \
+                 'member', (array['pending', 'accepted', 'revoked', 'superseded'])[1 + n % 4], {account}, now(), \
+                 now() + (n - 5000) * interval '1 minute', 1, CASE WHEN n % 4 > 0 THEN now() END, now(), now() FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO deliveries (id, organization_id, invitation_id, kind, email, email_key, state, attempts, \
+                 created_at) SELECT {account}, {organization}, {account}, 'invitation', 'crowd' || n, 'crowd' || n, \
+                 'sent', 1, now() FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO audit_events (organization_id, id, at, account_id, verb, subject_id, target_key, invitation_id, address) \
+                 SELECT {organization}, {}, now(), {}, (array['invite', 'accept', 'rename'])[1 + n % 3], {account}, \
+                 'crowd' || n, {account}, '' FROM {}",
+                id('c', "n"),
+                id('b', "n % 1000"),
+                all(30_000)
+            ),
+            format!(
+                "INSERT INTO notifications (account_id, id, kind, at, read_at) SELECT {}, {}, 'role_changed', \
+                 now() - n * interval '1 minute', CASE WHEN n % 10 > 0 THEN now() END FROM {}",
+                id('b', "1 + n % 1000"),
+                id('c', "n"),
+                all(30_000)
+            ),
+            format!(
+                "INSERT INTO proofs (id, account_id, purpose, email, email_key, link_version, created_at, expires_at) \
+                 SELECT {account}, {account}, 'verify_email', '', '', 1, now(), now() + n * interval '1 minute' FROM {}",
+                all(10_000)
+            ),
+            format!(
+                "INSERT INTO quotas (scope, subject, window_start, used) SELECT 'crowd', 'crowd' || n, \
+                 now() - n * interval '1 minute', 1 FROM {}",
+                all(10_000)
+            ),
+        ] {
+            self.sql(&statement);
+        }
+        for table in TABLES {
+            self.sql(&format!("ANALYZE {table}"));
+        }
     }
 
     /// Sets when a member joined, and was last active: then, in microseconds.

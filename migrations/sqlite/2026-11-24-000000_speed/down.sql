@@ -1,0 +1,12 @@
+DELETE FROM sqlite_stat1;
+DROP INDEX sessions_by_organization;
+DROP INDEX proofs_by_account;
+CREATE INDEX proofs_by_account ON proofs (account_id, purpose);
+DROP INDEX notifications_unread;
+CREATE INDEX notifications_unread ON notifications (account_id) WHERE read_at IS NULL;
+DROP INDEX invitations_by_expiry;
+CREATE INDEX invitations_by_expiry ON invitations (organization_id, expires_at, id) WHERE state IN ('pending', 'superseded');
+DROP INDEX invitations_by_invitee;
+CREATE INDEX invitations_by_invitee ON invitations (email_key) WHERE state = 'pending';
+DROP INDEX memberships_by_name;
+CREATE INDEX memberships_by_name ON memberships (organization_id, name_key, account_id);

@@ -1,0 +1,164 @@
+//! Moments on pages. A list has a hundred of them, so each is written when it is shown, straight into the page.
+
+use crate::domain::time::Timestamp;
+use std::fmt::{self, Write};
+use time::Duration;
+
+/// A moment, seen from another: machine-readable, relative and absolute.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    at: Timestamp,
+    now: Timestamp,
+}
+
+impl When {
+    /// `at`, seen from `now`.
+    pub const fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self { at, now }
+    }
+
+    /// RFC 3339: "2026-11-25T09:12:05Z".
+    pub const fn datetime(self) -> Datetime {
+        Datetime(self.at)
+    }
+
+    /// "just now", "5 minutes ago", "in 4 days".
+    pub fn relative(self) -> Relative {
+        Relative::new(self.at, self.now)
+    }
+
+    /// "25 Nov 2026, 09:12 UTC".
+    pub fn absolute(self) -> String {
+        self.at.date_and_time()
+    }
+}
+
+written!(Datetime, Relative);
+
+/// A moment for machines.
+#[derive(Clone, Copy, Debug)]
+pub struct Datetime(Timestamp);
+
+impl Datetime {
+    fn put(self, out: &mut dyn Write) -> fmt::Result {
+        let utc = self.0.utc();
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let year = u16::try_from(utc.year()).unwrap_or_default();
+        digits(&mut text[0..4], year);
+        digits(&mut text[5..7], u8::from(utc.month()).into());
+        digits(&mut text[8..10], utc.day().into());
+        digits(&mut text[11..13], utc.hour().into());
+        digits(&mut text[14..16], utc.minute().into());
+        digits(&mut text[17..19], utc.second().into());
+        out.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Fills `text` with the last digits of `number`.
+fn digits(text: &mut [u8], mut number: u16) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// Writes a count. Most have one digit or two, for which `write!` takes ten times as long.
+fn number(out: &mut dyn Write, number: i64) -> fmt::Result {
+    match u8::try_from(number) {
+        Ok(small @ 0..=9) => out.write_char(char::from(b'0' + small)),
+        Ok(small @ 10..=99) => {
+            out.write_char(char::from(b'0' + small / 10))?;
+            out.write_char(char::from(b'0' + small % 10))
+        }
+        _ => write!(out, "{number}"),
+    }
+}
+
+/// How long ago, or how long until, in the largest unit that fits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relative {
+    count: i64,
+    unit: &'static str,
+    ahead: bool,
+}
+
+impl Relative {
+    fn new(at: Timestamp, now: Timestamp) -> Self {
+        let ahead = at > now;
+        let distance = if ahead { at.since(now) } else { now.since(at) };
+        let (count, unit) = coarse(distance, ahead);
+        Self { count, unit, ahead }
+    }
+
+    fn put(self, out: &mut dyn Write) -> fmt::Result {
+        let Self { count, unit, ahead } = self;
+        if count == 0 {
+            return out.write_str("just now");
+        }
+        if ahead {
+            out.write_str("in ")?;
+        }
+        number(out, count)?;
+        out.write_char(' ')?;
+        out.write_str(unit)?;
+        if count != 1 {
+            out.write_char('s')?;
+        }
+        if !ahead {
+            out.write_str(" ago")?;
+        }
+        Ok(())
+    }
+}
+
+/// The largest unit that fits. What lies ahead is rounded to the nearest, so that a fresh week says 7 days.
+fn coarse(distance: Duration, ahead: bool) -> (i64, &'static str) {
+    let round = |unit: i64| (distance.whole_seconds() + if ahead { unit / 2 } else { 0 }) / unit;
+    let seconds = distance.whole_seconds();
+    match seconds {
+        0..60 if ahead => (seconds.max(1), "second"),
+        0..60 => (0, "second"),
+        60..3570 => (round(60), "minute"),
+        3570..84_600 => (round(3600).max(1), "hour"),
+        84_600..2_592_000 => (round(86_400).max(1), "day"),
+        2_592_000..31_536_000 => (round(2_592_000), "month"),
+        _ => (round(31_536_000), "year"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_times() {
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        for (seconds, words) in [
+            (0, "just now"),
+            (-59, "just now"),
+            (-60, "1 minute ago"),
+            (-7200, "2 hours ago"),
+            (-86_400 * 3, "3 days ago"),
+            (604_800, "in 7 days"),
+            (604_700, "in 7 days"),
+            (345_600, "in 4 days"),
+            (5, "in 5 seconds"),
+            (3599, "in 1 hour"),
+        ] {
+            let when = When::new(now.plus(Duration::seconds(seconds)), now);
+            assert_eq!(when.relative().to_string(), words, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn machines_read_rfc_3339() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_800_000_005_999_999, "2027-01-15T08:00:05Z"),
+            (253_402_300_799_000_000, "9999-12-31T23:59:59Z"),
+        ] {
+            let at = Timestamp::from_micros(micros);
+            assert_eq!(When::new(at, at).datetime().to_string(), text);
+        }
+    }
+}
