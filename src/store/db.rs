@@ -211,8 +211,8 @@ impl Shared {
         E: From<Error> + Repeatable,
     {
         if let Some(pooled) = self.pool.recent() {
-            let (done, cut) = self.read_on(pooled, ticket, &mut work);
-            if !cut {
+            let (done, failed) = self.read_on(pooled, ticket, &mut work);
+            if failed.is_none_or(|mut pooled| pooled.conn.answers()) {
                 return done;
             }
             self.pool.forget_all();
@@ -222,32 +222,32 @@ impl Shared {
         done
     }
 
-    /// One reading, and whether its connection was cut meanwhile.
+    /// One reading, and its connection if that is not to be used again.
     fn read_on<T, E>(
         &self,
         mut pooled: Pooled,
         ticket: &Ticket,
         work: &mut impl FnMut(&mut Conn) -> std::result::Result<T, E>,
-    ) -> (std::result::Result<T, E>, bool)
+    ) -> (std::result::Result<T, E>, Option<Pooled>)
     where
         E: From<Error> + Repeatable,
     {
         if !ticket.begin() {
             self.pool.give_back(pooled);
-            return (Err(nobody_waits().into()), false);
+            return (Err(nobody_waits().into()), None);
         }
         let conn = &mut pooled.conn;
         if let Err(error) = conn.begin_read() {
-            return (Err(error.into()), false);
+            return (Err(error.into()), Some(pooled));
         }
         let done = work(conn);
         match (done, conn.end_read()) {
             // What failed here may go on failing: a standby, a full disk. The next visitor gets another connection.
-            (Err(error), _) if error.faulty() => (Err(error), !conn.answers()),
-            (_, Err(error)) => (Err(error.into()), false),
+            (Err(error), _) if error.faulty() => (Err(error), Some(pooled)),
+            (_, Err(error)) => (Err(error.into()), Some(pooled)),
             (done, Ok(())) => {
                 self.pool.give_back(pooled);
-                (done, false)
+                (done, None)
             }
         }
     }

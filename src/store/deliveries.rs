@@ -402,16 +402,23 @@ macro_rules! as_seen {
     };
 }
 
+/// What a verdict makes of a letter: the same whether a worker held it or not.
+macro_rules! judged {
+    ($verdict:expr, $now:expr) => {
+        (
+            deliveries::state.eq($verdict.state),
+            deliveries::due_at.eq($verdict.due_at),
+            deliveries::reason.eq($verdict.reason.as_deref()),
+            deliveries::lease_owner.eq(None::<DeliveryId>),
+            deliveries::finished_at.eq($verdict.due_at.is_none().then_some($now)),
+        )
+    };
+}
+
 /// Judges a letter that no worker holds.
 fn end(conn: &mut Conn, seen: &Due, verdict: &Verdict, now: Timestamp) -> Result<()> {
     diesel::update(as_seen!(seen, now))
-        .set((
-            deliveries::state.eq(verdict.state),
-            deliveries::due_at.eq(verdict.due_at),
-            deliveries::reason.eq(verdict.reason.as_deref()),
-            deliveries::lease_owner.eq(None::<DeliveryId>),
-            deliveries::finished_at.eq(verdict.due_at.is_none().then_some(now)),
-        ))
+        .set(judged!(verdict, now))
         .prepared()
         .execute(conn)?;
     Ok(())
@@ -619,13 +626,7 @@ pub fn apply(
             .filter(deliveries::lease_owner.eq(DeliveryId(owner)))
             .filter(deliveries::due_at.is_not_null()),
     )
-    .set((
-        deliveries::state.eq(verdict.state),
-        deliveries::due_at.eq(verdict.due_at),
-        deliveries::reason.eq(verdict.reason.as_deref()),
-        deliveries::lease_owner.eq(None::<DeliveryId>),
-        deliveries::finished_at.eq(verdict.due_at.is_none().then_some(now)),
-    ))
+    .set(judged!(verdict, now))
     .prepared()
     .execute(conn)?;
     Ok(changed == 1)

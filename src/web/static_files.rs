@@ -8,7 +8,11 @@ use actix_web::{
 use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
-use std::{collections::HashMap, io::Write as _, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    io::Write as _,
+    sync::{LazyLock, OnceLock},
+};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -19,7 +23,15 @@ struct File {
     content_type: String,
     plain: Bytes,
     /// Made when it is first asked for: the first page need not wait for it.
-    gzip: LazyLock<Option<Bytes>, Box<dyn FnOnce() -> Option<Bytes> + Send>>,
+    gzip: OnceLock<Option<Bytes>>,
+}
+
+impl File {
+    /// Compressed, where that makes it smaller.
+    fn gzip(&self) -> Option<&Bytes> {
+        let smaller = || compressed(&self.plain).filter(|gzip| gzip.len() < self.plain.len());
+        self.gzip.get_or_init(smaller).as_ref()
+    }
 }
 
 struct Files {
@@ -58,17 +70,11 @@ fn load(name: &str) -> Option<File> {
     if content_type.starts_with("text/") {
         content_type.push_str("; charset=utf-8");
     }
-    let source = plain.clone();
-    let gzip =
-        LazyLock::new(
-            Box::new(move || compressed(&source).filter(|gzip| gzip.len() < source.len()))
-                as Box<dyn FnOnce() -> Option<Bytes> + Send>,
-        );
     Some(File {
         url,
         content_type,
         plain,
-        gzip,
+        gzip: OnceLock::new(),
     })
 }
 
@@ -116,15 +122,13 @@ fn answer(request: &HttpRequest, name: &str, keep: &'static str) -> HttpResponse
                 .split(',')
                 .any(|part| part.trim().split(';').next() == Some("gzip"))
         });
+    let gzip = accepts_gzip.then(|| file.gzip()).flatten();
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CONTENT_TYPE, file.content_type.as_str()))
         .insert_header((header::CACHE_CONTROL, keep))
         .insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
-    match accepts_gzip
-        .then(|| LazyLock::force(&file.gzip).as_ref())
-        .flatten()
-    {
+    match gzip {
         Some(gzip) => response
             .insert_header((header::CONTENT_ENCODING, "gzip"))
             .body(gzip.clone()),

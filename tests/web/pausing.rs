@@ -5,13 +5,13 @@ use crate::{
     on_both,
     support::{
         database::Kind,
-        mailing::{self, Mailing, SHORT, Workers, drain, run, until},
+        mailing::{self, Mailing, PATIENT, Workers, run, until},
         smtp::{Act, Phase},
         team::Team,
     },
 };
 use roster::{
-    mail::{outbox, transport::Limits},
+    mail::outbox,
     store::{
         self, Error,
         deliveries::{self, Lease},
@@ -30,12 +30,6 @@ use tokio::sync::watch;
 
 const NOOR: &str = "noor@example.test";
 const GRACE: &str = "grace@example.test";
-
-/// For a conversation that is to go on for longer than the test.
-const PATIENT: Limits = Limits {
-    conversation: Real::from_secs(30),
-    ..SHORT
-};
 
 /// Longer than the longest rest.
 const A_REST: Duration = Duration::minutes(16);
@@ -120,17 +114,7 @@ on_both! {
         acme.deliver();
         acme.advance(A_REST);
         acme.server.always(Phase::Ehlo, Act::Slow(Real::from_millis(300)));
-        let elsewhere = acme.database.open();
-        std::thread::scope(|scope| {
-            for nth in 0..6 {
-                let mut parts = acme.parts.clone();
-                parts.mail_limits = PATIENT;
-                if nth % 2 == 1 {
-                    parts.app.db = elsewhere.clone();
-                }
-                scope.spawn(move || run(async move { drain(&mut parts.outbox()).await }));
-            }
-        });
+        acme.six_workers();
         assert_eq!(asked(&acme), 2);
     }
 
@@ -249,17 +233,7 @@ on_both! {
             acme.advance(Duration::seconds(61));
             acme.olivia.resend(NOOR).expect(303);
         }
-        let elsewhere = acme.database.open();
-        std::thread::scope(|scope| {
-            for nth in 0..6 {
-                let mut parts = acme.parts.clone();
-                parts.mail_limits = PATIENT;
-                if nth % 2 == 1 {
-                    parts.app.db = elsewhere.clone();
-                }
-                scope.spawn(move || run(async move { drain(&mut parts.outbox()).await }));
-            }
-        });
+        acme.six_workers();
         let mut states: Vec<_> = mailing::rows(&acme.db).into_iter().map(|row| (row.state, row.reason)).collect();
         states.sort();
         let dropped = || ("dropped".to_owned(), Some("It was sent again before this letter left".to_owned()));

@@ -4,7 +4,7 @@ use crate::{
     on_both,
     support::{
         database::Kind,
-        mailing::{self, Mailing, SHORT, Workers, drain, run, until},
+        mailing::{self, Mailing, PATIENT, SHORT, Workers, run, until},
         smtp::{Act, Phase},
         team::{Setup, Team, link_in},
     },
@@ -25,12 +25,6 @@ use std::{
 };
 use time::Duration;
 use tokio::sync::watch;
-
-/// For a worker that is to be caught in the middle of a conversation.
-const PATIENT: Limits = Limits {
-    conversation: Real::from_secs(30),
-    ..SHORT
-};
 
 const NOOR: &str = "noor@example.test";
 const GRACE: &str = "grace@example.test";
@@ -449,17 +443,7 @@ on_both! {
         acme.server.always(Phase::Rcpt, Act::Slow(Real::from_millis(15)));
         let emails: Vec<String> = (0..20).map(|nth| format!("p{nth:02}@example.test")).collect();
         acme.olivia.try_invite(&emails.join(","), "member").expect(303);
-        let elsewhere = acme.database.open();
-        std::thread::scope(|scope| {
-            for nth in 0..6 {
-                let mut parts = acme.parts.clone();
-                parts.mail_limits = PATIENT;
-                if nth % 2 == 1 {
-                    parts.app.db = elsewhere.clone();
-                }
-                scope.spawn(move || run(async move { drain(&mut parts.outbox()).await }));
-            }
-        });
+        acme.six_workers();
         let letters = acme.server.received();
         let to: BTreeSet<_> = letters.iter().flat_map(|letter| letter.to.clone()).collect();
         let ids: BTreeSet<_> = letters.iter().filter_map(|letter| letter.header("Message-ID")).collect();

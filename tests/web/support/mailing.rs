@@ -21,6 +21,12 @@ pub const SHORT: Limits = Limits {
     idle: Duration::from_secs(20),
 };
 
+/// For a conversation that is to go on for longer than the test.
+pub const PATIENT: Limits = Limits {
+    conversation: Duration::from_secs(30),
+    ..SHORT
+};
+
 /// Olivia's Acme, whose letters go to `server`. The clock stands still until moved, and letters wait until they are let out.
 pub struct Mailing {
     pub olivia: Person,
@@ -61,6 +67,21 @@ impl Mailing {
         let mut parts = self.parts.clone();
         parts.mail_limits = limits;
         parts.outbox()
+    }
+
+    /// Six workers at once, half of them as another instance has them, until nothing is due.
+    pub fn six_workers(&self) {
+        let elsewhere = self.database.open();
+        std::thread::scope(|scope| {
+            for nth in 0..6 {
+                let mut parts = self.parts.clone();
+                parts.mail_limits = PATIENT;
+                if nth % 2 == 1 {
+                    parts.app.db = elsewhere.clone();
+                }
+                scope.spawn(move || run(async move { drain(&mut parts.outbox()).await }));
+            }
+        });
     }
 
     pub fn invite(&self, email: &str) {
