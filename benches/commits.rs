@@ -45,7 +45,9 @@ impl Writer {
                 let mut conn =
                     SqliteConnection::establish(&path.to_string_lossy()).expect("the file");
                 conn.batch_execute(
-                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+                    // As Roster's own writer (src/store/writer.rs).
+                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                     PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 8000",
                 )
                 .expect("settings");
                 Conn::Sqlite(conn)
@@ -133,8 +135,8 @@ impl Writer {
             emailed: false,
             requested_by: Some(place.owner.id),
         };
-        store::deliveries::insert(&mut self.conn, &letter, now).expect("a delivery");
-        let new = store::invitations::insert(&mut self.conn, &invitation, delivery);
+        store::deliveries::insert(&mut self.conn, &[letter], now).expect("a delivery");
+        let new = store::invitations::insert(&mut self.conn, &[(invitation.clone(), delivery)]);
         assert!(new.expect("an invitation"), "it is new");
         let by = (place.owner.id, place.owner.name.as_str());
         self.record(place, by, &Event::of(Verb::Invite, &invitation), now);
@@ -168,7 +170,7 @@ impl Writer {
         let id = NotificationId(self.entropy.uuid_v7(now.utc()));
         store::notifications::insert(conn, place.owner.id, id, &what, now).expect("told");
         let session = invitee.browser.id;
-        store::sessions::set_ending(conn, session, now.plus(GRACE)).expect("ended");
+        store::sessions::set_ending(conn, (person.id, session), now.plus(GRACE)).expect("ended");
         let renewed = NewSession {
             token_hash: &self.entropy.token(),
             id: session,
@@ -196,6 +198,7 @@ impl Writer {
             address: "127.0.0.1",
         };
         let id = AuditEventId(self.entropy.uuid_v7(now.utc()));
-        store::audit_events::append(&mut self.conn, place.id, id, by, event, now).expect("told");
+        store::audit_events::append(&mut self.conn, place.id, by, &[(id, event)], now)
+            .expect("told");
     }
 }

@@ -75,8 +75,8 @@ pub(crate) fn open(config: &Config) -> Result<(Db, usize), StartError> {
         make_folder_of(path)?;
     }
     let before = file.and_then(identity);
-    if file.is_none() || before.is_some() {
-        look_first(config, &target)?;
+    if let (Some(path), Some(_)) = (file, before) {
+        look_first(config, &target, path)?;
     }
     let options = store::Options {
         target: target.clone(),
@@ -85,7 +85,11 @@ pub(crate) fn open(config: &Config) -> Result<(Db, usize), StartError> {
     };
     let opened = Db::open(&options)
         .and_then(|db| db.migrate().map(|applied| (db, applied)))
-        .map_err(|error| StartError::of_database(config, &error))?;
+        .map_err(|error| match error {
+            // Its words are for the operator as they are.
+            store::Error::Broken(why) => StartError::named(config, &why),
+            error => StartError::of_database(config, &error),
+        })?;
     if before.is_some() && file.and_then(identity) != before {
         // Waiting for the lock, this program has opened the old file under its new name.
         return Err(StartError(
@@ -121,13 +125,14 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((found.dev(), found.ino()))
 }
 
-/// Looks before anything is written: what a newer program made, or what is damaged, stays as it is.
-fn look_first(config: &Config, target: &Target) -> Result<(), StartError> {
+/// Looks at a file before it is opened, which writes: what a newer program made, or what is damaged, stays as it is.
+/// PostgreSQL's tables are looked at when they are brought up to date.
+fn look_first(config: &Config, target: &Target, path: &Path) -> Result<(), StartError> {
     let failed = |error| StartError::of_database(config, &error);
     let mut conn = store::look::open(target).map_err(failed)?;
     let wrong = match store::schema(&mut conn).map_err(failed)?.refusal() {
         Some(why) => Some(why),
-        None if worth_checking(target) => store::look::torn(&mut conn).map_err(failed)?,
+        None if worth_checking(path) => store::look::torn(&mut conn).map_err(failed)?,
         None => None,
     };
     match wrong {
@@ -137,9 +142,6 @@ fn look_first(config: &Config, target: &Target) -> Result<(), StartError> {
 }
 
 /// Reading every page of a larger file would keep people waiting at each start; `roster doctor` does that.
-fn worth_checking(target: &Target) -> bool {
-    match target {
-        Target::Sqlite(path) => std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED),
-        Target::Postgres(_) => false,
-    }
+fn worth_checking(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED)
 }

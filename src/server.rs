@@ -51,6 +51,9 @@ const SHUTDOWN: u64 = 20;
 /// left ([`Limits`]).
 const FAREWELL: Duration = Duration::from_secs(35);
 
+/// How long after the start the work begins that nobody waits for.
+const AFTER_START: Duration = Duration::from_secs(1);
+
 /// Pause between two sweeps.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
@@ -243,11 +246,11 @@ impl Parts {
     /// Starts what runs beside the requests: the mail workers, the housekeeping, the reminders.
     pub fn start_workers(&self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         let mut workers = self.start_mail(stop);
-        workers.push(tokio::spawn(keep_house(self.app.clone(), stop.clone())));
-        workers.push(tokio::spawn(remind(self.app.clone(), stop.clone())));
+        workers.push(later(stop, keep_house(self.app.clone(), stop.clone())));
+        workers.push(later(stop, remind(self.app.clone(), stop.clone())));
         if matches!(self.transport, Transport::None) {
             let (db, clock) = (self.app.db.clone(), self.app.clock.clone());
-            workers.push(tokio::spawn(outbox::write_off(db, clock, stop.clone())));
+            workers.push(later(stop, outbox::write_off(db, clock, stop.clone())));
         }
         workers
     }
@@ -397,6 +400,20 @@ async fn finish(stop: Arc<watch::Sender<bool>>, workers: Vec<JoinHandle<()>>) {
             tracing::warn!("a letter under way was left behind; its state will be unknown");
         }
     }
+}
+
+/// Begins work a moment after the start, which belongs to the first visitors.
+fn later(
+    stop: &watch::Receiver<bool>,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let mut stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(AFTER_START) => work.await,
+            _ = stop.changed() => {}
+        }
+    })
 }
 
 /// Sweeps every few minutes, a batch at a time. Several instances may do so at once: what one has deleted the other

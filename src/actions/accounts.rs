@@ -214,7 +214,8 @@ pub fn finish_confirm(run: &mut Run<'_>, actor: &Actor) -> Result<(), Failure> {
 /// # Errors
 /// Only the store's.
 pub fn sign_out(run: &mut Run<'_>, actor: &Actor) -> Result<(), Failure> {
-    Ok(store::sessions::delete(run.db, actor.session.id)?)
+    store::sessions::delete(run.db, actor.session.key())?;
+    Ok(())
 }
 
 fn here(client: &Client, email: &EmailAddress) -> String {

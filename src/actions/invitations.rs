@@ -6,7 +6,7 @@ use crate::{
         audit::{Event, Verb},
         delivery::LetterKind,
         email::{EmailAddress, NotAnAddress},
-        ids::InvitationId,
+        ids::{DeliveryId, InvitationId},
         invitation::{Invitation, Resending, State},
         policy::Permission,
         refusal::Refusal,
@@ -86,12 +86,20 @@ pub fn invite(
     if !form.link_only {
         may_mail_others(run, &by)?;
     }
+    // All are looked up at once and written at once: on another machine's database each would be a way there and back.
+    let asked: Vec<&EmailAddress> = form.entries.iter().flat_map(|it| &it.email).collect();
+    let organization = by.organization.id;
+    let mut list = List {
+        members: store::memberships::find_by_emails(run.db, organization, &asked)?,
+        pending: store::invitations::list_pending(run.db, organization, &asked)?,
+        new: Vec::new(),
+    };
     let mut results = Vec::with_capacity(form.entries.len());
     for entry in &form.entries {
         let role = entry.role;
         let (entry, outcome) = match &entry.email {
             Ok(email) => {
-                let outcome = invite_one(run, &by, email, role, form)?;
+                let outcome = invite_one(run, &by, &mut list, email, role, form)?;
                 (email.shown().to_owned(), outcome)
             }
             Err(bad) => (bad.text.clone(), Outcome::Bad(bad.clone())),
@@ -102,22 +110,51 @@ pub fn invite(
             outcome,
         });
     }
+    add(run, &by, &list.new, !form.link_only)?;
+    let events: Vec<Event> = list
+        .new
+        .iter()
+        .map(|(invitation, _)| Event::of(Verb::Invite, invitation))
+        .collect();
+    by.record_all(run, &events)?;
     Ok(results)
 }
+
+/// What is known of the addresses on a list while it is gone through.
+struct List {
+    /// The members among them: address and name.
+    members: Vec<(String, String)>,
+    /// Their pending invitations, expired ones too.
+    pending: Vec<Invitation>,
+    /// The invitations that are to be added.
+    new: Vec<New>,
+}
+
+/// An invitation that is not written yet, and its first letter.
+type New = (Invitation, DeliveryId);
 
 fn invite_one(
     run: &mut Run<'_>,
     by: &Inside<'_>,
+    list: &mut List,
     email: &EmailAddress,
     role: InvitableRole,
     form: &Invite,
 ) -> Result<Outcome, Failure> {
-    let organization = by.organization.id;
-    if let Some((_, name)) = store::memberships::find_by_email(run.db, organization, email)? {
-        return Ok(Outcome::AlreadyMember(name));
+    if let Some((_, name)) = list.members.iter().find(|(key, _)| key == email.key()) {
+        return Ok(Outcome::AlreadyMember(name.clone()));
     }
-    let earlier = store::invitations::find_pending(run.db, organization, email)?;
-    if let Some(pending) = earlier.as_ref().filter(|it| it.give_way(run.now).is_none()) {
+    let is_theirs = |it: &Invitation| it.email.key() == email.key();
+    if let Some((twice, _)) = list.new.iter().find(|(it, _)| is_theirs(it)) {
+        return Ok(Outcome::AlreadyInvited {
+            invitation: twice.id,
+            role: twice.role,
+            sent_at: run.now,
+        });
+    }
+    let earlier = list.pending.iter().find(|it| is_theirs(it));
+    if let Some(pending) = earlier.filter(|it| it.give_way(run.now).is_none()) {
+        let organization = by.organization.id;
         let sent_at = store::deliveries::last_invitation_to(run.db, organization, email)?;
         return Ok(Outcome::AlreadyInvited {
             invitation: pending.id,
@@ -125,17 +162,17 @@ fn invite_one(
             sent_at: sent_at.unwrap_or(pending.created_at),
         });
     }
-    let emailed = !form.link_only;
-    if let Err(limit) = may_mail(run, by, email, emailed)? {
+    if let Err(limit) = may_mail(run, by, email, !form.link_only)? {
         return Ok(Outcome::OverLimit(limit));
     }
     if let Some(expired) = earlier {
-        supersede(run, by, &expired)?;
+        supersede(run, by, expired)?;
     }
     let note = form.note.as_ref().map(|note| note.as_str().to_owned());
-    let invitation = create(run, by, email, role, note, emailed)?;
-    by.record(run, &Event::of(Verb::Invite, &invitation))?;
-    Ok(Outcome::Invited(invitation.id))
+    let new = draft(run, by, email, role, note);
+    let id = new.0.id;
+    list.new.push(new);
+    Ok(Outcome::Invited(id))
 }
 
 /// What resending did.
@@ -175,13 +212,7 @@ pub fn resend(
     may_mail(run, &by, &found.email, true)??;
     let stands = match resending {
         Resending::Extend(until) => {
-            let delivery = run.deliver(
-                &found,
-                LetterKind::Invitation,
-                &found.email,
-                true,
-                Some(by.account()),
-            )?;
+            let delivery = run.deliver(&found, LetterKind::Invitation, true, Some(by.account()))?;
             if !store::invitations::set_resent(run.db, &found, until, delivery)? {
                 return Err(Refusal::InvitationClosed.into());
             }
@@ -189,7 +220,9 @@ pub fn resend(
         }
         Resending::Replace => {
             supersede(run, &by, &found)?;
-            create(run, &by, &found.email, found.role, found.note.clone(), true)?
+            let new = draft(run, &by, &found.email, found.role, found.note.clone());
+            add(run, &by, std::slice::from_ref(&new), true)?;
+            new.0
         }
     };
     by.record(run, &Event::of(Verb::Resend, &stands))?;
@@ -260,7 +293,7 @@ pub fn change_role(
         let by = store::audit_events::last_actor(
             run.db,
             found.organization,
-            Changed::Invitation(found.id),
+            Changed::Invitation(&found),
             &[Verb::ChangeInvitationRole],
         )?;
         return Err(Refusal::StaleRole {
@@ -319,15 +352,14 @@ fn expire_dead_link(run: &mut Run<'_>, found: Invitation) -> Result<Invitation, 
     })
 }
 
-/// Makes a pending invitation and its first delivery.
-fn create(
-    run: &mut Run<'_>,
+/// A pending invitation, to be added.
+fn draft(
+    run: &Run<'_>,
     by: &Inside<'_>,
     email: &EmailAddress,
     role: InvitableRole,
     note: Option<String>,
-    emailed: bool,
-) -> Result<Invitation, Failure> {
+) -> New {
     let invitation = Invitation {
         id: InvitationId(run.uuid()),
         organization: by.organization.id,
@@ -342,15 +374,18 @@ fn create(
         link_version: run.means.links.current_version(),
         closed_at: None,
     };
-    let delivery = run.deliver(
-        &invitation,
-        LetterKind::Invitation,
-        email,
-        emailed,
-        Some(by.account()),
-    )?;
-    if store::invitations::insert(run.db, &invitation, delivery)? {
-        Ok(invitation)
+    (invitation, DeliveryId(run.uuid()))
+}
+
+/// Adds invitations with their first letters.
+fn add(run: &mut Run<'_>, by: &Inside<'_>, new: &[New], emailed: bool) -> Result<(), Failure> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let letters = new.iter().map(|(about, id)| (*id, about));
+    run.deliver_many(letters, LetterKind::Invitation, emailed, by.account())?;
+    if store::invitations::insert(run.db, new)? {
+        Ok(())
     } else {
         // The organization is locked and no pending one was seen: only a lost lock could bring us here.
         Err(Failure::Broken(

@@ -103,7 +103,7 @@ fn accept_found(
     let viewer = Some((&account.email, membership.is_some()));
     match (invitation.welcome(viewer, run.now)?, membership) {
         (Welcome::AlreadyIn, Some(membership)) => {
-            if !store::sessions::set_organization(run.db, actor.session.id, organization.id)? {
+            if !store::sessions::set_organization(run.db, actor.session.key(), organization.id)? {
                 return Err(Failure::SignedOut);
             }
             // A double click: the browser keeps the cookie of the last answer, so this one must not be the ending one.
@@ -373,9 +373,7 @@ pub fn ask_again(run: &mut Run<'_>, client: &Client, link: Link) -> Result<Optio
                 .map_err(Failure::from);
         }
     }
-    if let Some(last) =
-        store::audit_events::last(run.db, organization.id, invitation.id, Verb::AskAgain)?
-    {
+    if let Some(last) = store::audit_events::last(run.db, &invitation, Verb::AskAgain)? {
         let until = last.plus(ASK_AGAIN_EVERY);
         if run.now < until {
             return Err(Refusal::AskedAlready(until).into());

@@ -247,11 +247,16 @@ impl Inside<'_> {
 
     /// Appends to the audit log.
     fn record(&self, run: &mut Run<'_>, event: &Event) -> Result<(), Failure> {
-        run.record(
+        self.record_all(run, std::slice::from_ref(event))
+    }
+
+    /// [`Inside::record`] for several events.
+    fn record_all(&self, run: &mut Run<'_>, events: &[Event]) -> Result<(), Failure> {
+        run.record_all(
             self.organization.id,
             Some(self.actor.account()),
             &self.actor.client,
-            event,
+            events,
         )
     }
 }
@@ -335,18 +340,30 @@ impl<'a> Run<'a> {
         client: &Client,
         event: &Event,
     ) -> Result<(), Failure> {
-        let id = AuditEventId(self.uuid());
+        self.record_all(organization, account, client, std::slice::from_ref(event))
+    }
+
+    fn record_all(
+        &mut self,
+        organization: OrganizationId,
+        account: Option<&Account>,
+        client: &Client,
+        events: &[Event],
+    ) -> Result<(), Failure> {
         let account = account.map(|account| (account.id, account.name.as_str()));
         let by = store::audit_events::By {
             account,
             address: &client.address,
         };
+        let events: Vec<_> = events
+            .iter()
+            .map(|event| (AuditEventId(self.uuid()), event))
+            .collect();
         Ok(store::audit_events::append(
             self.db,
             organization,
-            id,
             by,
-            event,
+            &events,
             self.now,
         )?)
     }
@@ -356,12 +373,36 @@ impl<'a> Run<'a> {
         &mut self,
         about: &Invitation,
         kind: LetterKind,
-        to: &EmailAddress,
         emailed: bool,
         requested_by: Option<AccountId>,
     ) -> Result<DeliveryId, Failure> {
+        let to = &about.email;
         let about = Subject::Invitation(about.organization, about.id);
         self.queue(kind, about, to, emailed, requested_by)
+    }
+
+    /// [`Run::deliver`] for several invitations, each with the id of its letter.
+    fn deliver_many<'b>(
+        &mut self,
+        about: impl Iterator<Item = (DeliveryId, &'b Invitation)>,
+        kind: LetterKind,
+        emailed: bool,
+        requested_by: AccountId,
+    ) -> Result<(), Failure> {
+        let emailed = emailed && self.means.rules.mail_ready;
+        let letters: Vec<_> = about
+            .map(|(id, about)| NewDelivery {
+                id,
+                kind,
+                about: Subject::Invitation(about.organization, about.id),
+                to: &about.email,
+                emailed,
+                requested_by: Some(requested_by),
+            })
+            .collect();
+        store::deliveries::insert(self.db, &letters, self.now)?;
+        self.queued |= emailed;
+        Ok(())
     }
 
     /// Tells a person what happened to them: behind the bell, and by mail to `to` unless they switched that off.
@@ -450,7 +491,7 @@ impl<'a> Run<'a> {
             emailed,
             requested_by,
         };
-        store::deliveries::insert(self.db, &new, self.now)?;
+        store::deliveries::insert(self.db, &[new], self.now)?;
         self.queued |= emailed;
         Ok(id)
     }
@@ -476,7 +517,7 @@ impl<'a> Run<'a> {
     ) -> Result<SessionToken, Failure> {
         let old = &actor.session;
         let ends_at = self.now.plus(GRACE);
-        if !store::sessions::set_ending(self.db, old.id, ends_at)? {
+        if !store::sessions::set_ending(self.db, old.key(), ends_at)? {
             // It was ended while this action waited for the organization: it must not come back to life.
             return Err(Failure::SignedOut);
         }
@@ -487,7 +528,7 @@ impl<'a> Run<'a> {
     /// cookie is worth nothing any more, not even for the usual last minute.
     fn replace_sessions(&mut self, actor: &Actor) -> Result<SessionToken, Failure> {
         let old = &actor.session;
-        if !store::sessions::set_ending(self.db, old.id, self.now)? {
+        if !store::sessions::set_ending(self.db, old.key(), self.now)? {
             // It was ended while this action waited: it must not come back to life.
             return Err(Failure::SignedOut);
         }

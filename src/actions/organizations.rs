@@ -67,7 +67,7 @@ pub fn create(
 ) -> Result<Organization, Failure> {
     run.count(&[(FOUND_PERSON, &actor.account().id.to_string())])?;
     let organization = found(run, &actor.client, actor.account(), name)?;
-    if !store::sessions::set_organization(run.db, actor.session.id, organization.id)? {
+    if !store::sessions::set_organization(run.db, actor.session.key(), organization.id)? {
         return Err(Failure::SignedOut);
     }
     Ok(organization)
@@ -168,8 +168,6 @@ pub(super) fn close(
             store::memberships::delete_many(run.db, id, &accounts)?;
         }
     }
-    // After the memberships, in the order in which *last active* is noted: the two must not wait for each other.
-    store::sessions::set_no_organization(run.db, id)?;
     store::organizations::set_deleted(run.db, id, run.now)?;
     let event = Event::new(Verb::DeleteOrganization).was(&organization.name);
     run.record(id, Some(actor.account()), &actor.client, &event)
@@ -188,9 +186,10 @@ fn revoke_all(run: &mut Run<'_>, id: OrganizationId, actor: &Actor) -> Result<()
                 // The organization is locked: nobody else can have ended it.
                 return Err(Refusal::InvitationClosed.into());
             }
-            let event = Event::of(Verb::Revoke, invitation).because(Reason::OrganizationDeleted);
-            run.record(id, Some(actor.account()), &actor.client, &event)?;
         }
+        let revoked = |it| Event::of(Verb::Revoke, it).because(Reason::OrganizationDeleted);
+        let events: Vec<Event> = open.iter().map(revoked).collect();
+        run.record_all(id, Some(actor.account()), &actor.client, &events)?;
     }
 }
 

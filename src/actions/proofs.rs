@@ -224,7 +224,7 @@ pub fn reset_password(
     // A change of address that somebody else asked for must not take the account away again.
     close_open(run, account.id)?;
     if let Some(before) = actor {
-        store::sessions::delete(run.db, before.session.id)?;
+        store::sessions::delete(run.db, before.session.key())?;
     }
     let what = Notification::new(NotificationKind::PasswordChanged);
     run.notify(account.id, &account.email, &what)?;

@@ -41,7 +41,7 @@ pub fn remind(run: &mut Run<'_>) -> Result<bool, Failure> {
             && organization.deleted_at.is_none()
             && wants_reminder(&row)
         {
-            run.deliver(it, LetterKind::Reminder, &it.email, true, None)?;
+            run.deliver(it, LetterKind::Reminder, true, None)?;
         }
     }
     Ok(true)

@@ -9,7 +9,7 @@ use crate::{domain::ids::SessionId, store};
 /// [`Failure::NotFound`] for an id that is no session of theirs.
 pub fn sign_out_one(run: &mut Run<'_>, actor: &Actor, id: SessionId) -> Result<bool, Failure> {
     store::accounts::lock(run.db, actor.account().id)?.ok_or(Failure::SignedOut)?;
-    if store::sessions::delete_own(run.db, actor.account().id, id)? {
+    if store::sessions::delete(run.db, (actor.account().id, id))? {
         Ok(id == actor.session.id)
     } else {
         Err(Failure::NotFound)

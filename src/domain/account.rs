@@ -57,3 +57,10 @@ pub struct Session {
     /// Since when a newer version of a legal document waits to be accepted (R-ACC-9): until then nothing else is shown.
     pub consent_due_at: Option<Timestamp>,
 }
+
+impl Session {
+    /// Whose it is, and which.
+    pub const fn key(&self) -> (AccountId, SessionId) {
+        (self.account.id, self.id)
+    }
+}

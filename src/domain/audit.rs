@@ -165,6 +165,8 @@ pub struct Event {
     pub subject: Option<AccountId>,
     /// To whom, as they were called then: an address, as typed.
     pub target: Option<String>,
+    /// The same address, as it is compared: events are found by it.
+    pub target_key: Option<String>,
     /// The value before.
     pub before: Option<String>,
     /// The value after.
@@ -179,6 +181,7 @@ impl Event {
             invitation: None,
             subject: None,
             target: None,
+            target_key: None,
             before: None,
             after: None,
         }
@@ -199,6 +202,7 @@ impl Event {
         Self {
             invitation: Some(invitation.id),
             target: Some(invitation.email.shown().to_owned()),
+            target_key: Some(invitation.email.key().to_owned()),
             after,
             ..Self::new(verb)
         }
@@ -209,6 +213,7 @@ impl Event {
         Self {
             subject: Some(account.id),
             target: Some(account.email.shown().to_owned()),
+            target_key: Some(account.email.key().to_owned()),
             ..Self::new(verb)
         }
     }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::domain::{
     audit::{Event, Verb},
-    email::EmailAddress,
     ids::{AccountId, AuditEventId, InvitationId, OrganizationId},
+    invitation::Invitation,
     time::Timestamp,
 };
 use diesel::prelude::*;
@@ -27,50 +27,48 @@ pub struct By<'a> {
     pub address: &'a str,
 }
 
-/// Appends one event.
+/// The values of a new row.
+macro_rules! values {
+    ($organization:expr, $id:expr, $by:expr, $event:expr, $at:expr) => {
+        (
+            audit_events::organization_id.eq($organization),
+            audit_events::id.eq($id),
+            audit_events::at.eq($at),
+            audit_events::account_id.eq($by.account.map(|(id, _)| id)),
+            audit_events::actor.eq($by.account.map(|(_, name)| name)),
+            audit_events::verb.eq($event.verb.as_str()),
+            audit_events::invitation_id.eq($event.invitation),
+            audit_events::subject_id.eq($event.subject),
+            audit_events::target.eq($event.target.as_deref()),
+            audit_events::target_key.eq($event.target_key.as_deref()),
+            audit_events::before.eq($event.before.as_deref()),
+            audit_events::after.eq($event.after.as_deref()),
+            audit_events::address.eq($by.address),
+        )
+    };
+}
+
+/// Appends events of one person, or of nobody.
 pub fn append(
     conn: &mut Conn,
     organization: OrganizationId,
-    id: AuditEventId,
     by: By<'_>,
-    event: &Event,
+    events: &[(AuditEventId, &Event)],
     at: Timestamp,
 ) -> Result<()> {
-    let target = event.target.as_deref();
-    let target_key = target
-        .and_then(|text| EmailAddress::parse(text).ok())
-        .map(|address| address.key().to_owned());
-    diesel::insert_into(audit_events::table)
-        .values((
-            audit_events::organization_id.eq(organization),
-            audit_events::id.eq(id),
-            audit_events::at.eq(at),
-            audit_events::account_id.eq(by.account.map(|(id, _)| id)),
-            audit_events::actor.eq(by.account.map(|(_, name)| name)),
-            audit_events::verb.eq(event.verb.as_str()),
-            audit_events::invitation_id.eq(event.invitation),
-            audit_events::subject_id.eq(event.subject),
-            audit_events::target.eq(target),
-            audit_events::target_key.eq(target_key),
-            audit_events::before.eq(event.before.as_deref()),
-            audit_events::after.eq(event.after.as_deref()),
-            audit_events::address.eq(by.address),
-        ))
-        .prepared()
-        .execute(conn)?;
+    let rows = events
+        .iter()
+        .map(|(id, event)| values!(organization, *id, by, event, at));
+    insert_each!(conn, audit_events::table, rows);
     Ok(())
 }
 
 /// When something last happened to an invitation.
-pub fn last(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    invitation: InvitationId,
-    verb: Verb,
-) -> Result<Option<Timestamp>> {
+pub fn last(conn: &mut Conn, of: &Invitation, verb: Verb) -> Result<Option<Timestamp>> {
     Ok(audit_events::table
-        .filter(audit_events::organization_id.eq(organization))
-        .filter(audit_events::invitation_id.eq(invitation))
+        .filter(audit_events::organization_id.eq(of.organization))
+        .filter(audit_events::target_key.eq(of.email.key()))
+        .filter(audit_events::invitation_id.eq(of.id))
         .filter(audit_events::verb.eq(verb.as_str()))
         .select(diesel::dsl::max(audit_events::at))
         .prepared()
@@ -79,9 +77,9 @@ pub fn last(
 
 /// What an event changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Changed {
-    /// An invitation.
-    Invitation(InvitationId),
+pub enum Changed<'a> {
+    /// An invitation: looked for among the events of its address.
+    Invitation(&'a Invitation),
     /// A member.
     Member(AccountId),
 }
@@ -90,7 +88,7 @@ pub enum Changed {
 pub fn last_actor(
     conn: &mut Conn,
     organization: OrganizationId,
-    of: Changed,
+    of: Changed<'_>,
     verbs: &[Verb],
 ) -> Result<Option<String>> {
     let events = audit_events::table
@@ -100,8 +98,9 @@ pub fn last_actor(
         .limit(1)
         .select(audit_events::actor);
     let actors: Vec<Option<String>> = match of {
-        Changed::Invitation(id) => events
-            .filter(audit_events::invitation_id.eq(id))
+        Changed::Invitation(it) => events
+            .filter(audit_events::target_key.eq(it.email.key()))
+            .filter(audit_events::invitation_id.eq(it.id))
             .load(conn)?,
         Changed::Member(id) => events.filter(audit_events::subject_id.eq(id)).load(conn)?,
     };

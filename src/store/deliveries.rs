@@ -48,42 +48,47 @@ pub enum Subject {
     Proof(AccountId, ProofId),
 }
 
-/// Queues a letter, or records that none goes out.
-pub fn insert(conn: &mut Conn, new: &NewDelivery<'_>, now: Timestamp) -> Result<()> {
-    let state = if new.emailed {
-        DeliveryState::Queued
-    } else {
-        DeliveryState::NotEmailed
-    };
-    let (organization, invitation) = match new.about {
-        Subject::Invitation(organization, id) => (Some(organization), Some(id)),
-        _ => (None, None),
-    };
-    let (account, notification, proof) = match new.about {
-        Subject::Invitation(..) => (None, None, None),
-        Subject::Notification(account, id) => (Some(account), Some(id), None),
-        Subject::Proof(account, id) => (Some(account), None, Some(id)),
-    };
-    diesel::insert_into(deliveries::table)
-        .values((
-            deliveries::id.eq(new.id),
+/// The values of a new row.
+macro_rules! values {
+    ($new:expr, $now:expr) => {{
+        let (organization, invitation) = match $new.about {
+            Subject::Invitation(organization, id) => (Some(organization), Some(id)),
+            _ => (None, None),
+        };
+        let (account, notification, proof) = match $new.about {
+            Subject::Invitation(..) => (None, None, None),
+            Subject::Notification(account, id) => (Some(account), Some(id), None),
+            Subject::Proof(account, id) => (Some(account), None, Some(id)),
+        };
+        let state = if $new.emailed {
+            DeliveryState::Queued
+        } else {
+            DeliveryState::NotEmailed
+        };
+        (
+            deliveries::id.eq($new.id),
             deliveries::organization_id.eq(organization),
             deliveries::invitation_id.eq(invitation),
             deliveries::account_id.eq(account),
             deliveries::notification_id.eq(notification),
             deliveries::proof_id.eq(proof),
-            deliveries::kind.eq(new.kind),
-            deliveries::email.eq(new.to.shown()),
-            deliveries::email_key.eq(new.to.key()),
+            deliveries::kind.eq($new.kind),
+            deliveries::email.eq($new.to.shown()),
+            deliveries::email_key.eq($new.to.key()),
             deliveries::state.eq(state),
             deliveries::attempts.eq(0),
-            deliveries::due_at.eq(new.emailed.then_some(now)),
-            deliveries::requested_by.eq(new.requested_by),
-            deliveries::created_at.eq(now),
-            deliveries::finished_at.eq((!new.emailed).then_some(now)),
-        ))
-        .prepared()
-        .execute(conn)?;
+            deliveries::due_at.eq($new.emailed.then_some($now)),
+            deliveries::requested_by.eq($new.requested_by),
+            deliveries::created_at.eq($now),
+            deliveries::finished_at.eq((!$new.emailed).then_some($now)),
+        )
+    }};
+}
+
+/// Queues letters, or records that none goes out.
+pub fn insert(conn: &mut Conn, new: &[NewDelivery<'_>], now: Timestamp) -> Result<()> {
+    let rows = new.iter().map(|new| values!(new, now));
+    insert_each!(conn, deliveries::table, rows);
     Ok(())
 }
 
@@ -93,14 +98,18 @@ pub fn last_invitation_to(
     organization: OrganizationId,
     email: &EmailAddress,
 ) -> Result<Option<Timestamp>> {
+    // Ids are made in order of time.
     Ok(deliveries::table
         .filter(deliveries::organization_id.eq(organization))
         .filter(deliveries::email_key.eq(email.key()))
         .filter(deliveries::kind.eq(LetterKind::Invitation))
         .filter(deliveries::state.ne(DeliveryState::NotEmailed))
-        .select(diesel::dsl::max(deliveries::created_at))
+        .order(deliveries::id.desc())
+        .limit(1)
+        .select(deliveries::created_at)
         .prepared()
-        .get_result(conn)?)
+        .get_result(conn)
+        .optional()?)
 }
 
 /// One line of an invitation's delivery log.
@@ -125,12 +134,7 @@ pub struct DeliveryRow {
 }
 
 /// The letters with an invitation's link, newest first, at most `most`.
-pub fn of_invitation(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    invitation: InvitationId,
-    most: i64,
-) -> Result<Vec<DeliveryRow>> {
+pub fn of_invitation(conn: &mut Conn, of: &Invitation, most: i64) -> Result<Vec<DeliveryRow>> {
     type Row = (
         DeliveryId,
         LetterKind,
@@ -142,8 +146,9 @@ pub fn of_invitation(
         Option<Timestamp>,
     );
     let rows = deliveries::table
-        .filter(deliveries::organization_id.eq(organization))
-        .filter(deliveries::invitation_id.eq(invitation))
+        .filter(deliveries::organization_id.eq(of.organization))
+        .filter(deliveries::email_key.eq(of.email.key()))
+        .filter(deliveries::invitation_id.eq(of.id))
         .filter(deliveries::kind.eq_any([LetterKind::Invitation, LetterKind::Reminder]))
         .order(deliveries::id.desc())
         .limit(most)

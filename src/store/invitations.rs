@@ -2,9 +2,9 @@
 
 use super::{
     connection::Conn,
-    counting::count_up_to,
+    counting::{count_up_to, counted},
     error::Result,
-    literal::{IsOpen, IsPending, IsSuperseded},
+    literal::{IsForAdmin, IsOpen, IsPending, IsSuperseded},
     part::Part,
     prepared::Prepare as _,
     schema::{accounts, deliveries, invitations, organizations},
@@ -83,24 +83,34 @@ macro_rules! columns {
     };
 }
 
-/// Adds a pending invitation with its first delivery; `false` when the address has a pending one already (R-INV-4).
-pub fn insert(conn: &mut Conn, new: &Invitation, delivery: DeliveryId) -> Result<bool> {
-    let values = (
-        invitations::organization_id.eq(new.organization),
-        invitations::id.eq(new.id),
-        invitations::email.eq(new.email.shown()),
-        invitations::email_key.eq(new.email.key()),
-        invitations::role.eq(new.role),
-        invitations::note.eq(new.note.as_deref()),
-        invitations::state.eq(new.state),
-        invitations::invited_by.eq(new.invited_by),
-        invitations::created_at.eq(new.created_at),
-        invitations::expires_at.eq(new.expires_at),
-        invitations::link_version.eq(new.link_version),
-        invitations::delivery_id.eq(delivery),
-    );
-    let added = on_each!(conn, conn => diesel::insert_into(invitations::table).values(values).on_conflict_do_nothing().execute(conn))?;
-    Ok(added == 1)
+/// The values of a new row.
+macro_rules! values {
+    ($new:expr, $delivery:expr) => {
+        (
+            invitations::organization_id.eq($new.organization),
+            invitations::id.eq($new.id),
+            invitations::email.eq($new.email.shown()),
+            invitations::email_key.eq($new.email.key()),
+            invitations::role.eq($new.role),
+            invitations::note.eq($new.note.as_deref()),
+            invitations::state.eq($new.state),
+            invitations::invited_by.eq($new.invited_by),
+            invitations::created_at.eq($new.created_at),
+            invitations::expires_at.eq($new.expires_at),
+            invitations::link_version.eq($new.link_version),
+            invitations::delivery_id.eq($delivery),
+        )
+    };
+}
+
+/// Adds pending invitations with their first deliveries; `false` when one of the addresses has a pending one already
+/// (R-INV-4), or is there twice.
+pub fn insert(conn: &mut Conn, new: &[(Invitation, DeliveryId)]) -> Result<bool> {
+    let rows = new
+        .iter()
+        .map(|(invitation, delivery)| values!(invitation, *delivery));
+    let added = insert_each!(conn, invitations::table, rows, on_conflict_do_nothing);
+    Ok(added == new.len())
 }
 
 /// An invitation of an organization.
@@ -209,21 +219,18 @@ pub fn open_for(
         .collect())
 }
 
-/// The pending invitation of an address, expired or not.
-pub fn find_pending(
+/// The pending invitations of these addresses, expired or not: one each at most.
+pub fn list_pending(
     conn: &mut Conn,
     organization: OrganizationId,
-    email: &EmailAddress,
-) -> Result<Option<Invitation>> {
-    let row = invitations::table
+    emails: &[&EmailAddress],
+) -> Result<Vec<Invitation>> {
+    let pending = invitations::table
         .filter(invitations::organization_id.eq(organization))
-        .filter(invitations::email_key.eq(email.key()))
         .filter(IsPending)
-        .select(columns!())
-        .prepared()
-        .get_result::<Row>(conn)
-        .optional()?;
-    Ok(row.map(invitation))
+        .select(columns!());
+    let rows = find_each!(conn, invitations::email_key, pending, emails, Row);
+    Ok(rows.into_iter().map(invitation).collect())
 }
 
 /// Applies a transition, if the row is still pending: the row count decides (R-INV-2).
@@ -254,7 +261,7 @@ pub fn pending_admins_by(
         .filter(invitations::organization_id.eq(organization))
         .filter(invitations::invited_by.eq(inviter))
         .filter(IsPending)
-        .filter(invitations::role.eq(InvitableRole::Admin))
+        .filter(IsForAdmin)
         .select(columns!())
         .prepared()
         .load::<Row>(conn)?;
@@ -473,10 +480,29 @@ pub fn count(
     most: i64,
     now: Timestamp,
 ) -> Result<i64> {
+    if shelf == Shelf::Pending && starts_with.is_none() {
+        return count_pending(conn, organization, most, now);
+    }
     match conn {
         Conn::Sqlite(conn) => sqlite::count(conn, organization, shelf, starts_with, most, now),
         Conn::Postgres(conn) => postgres::count(conn, organization, shelf, starts_with, most, now),
     }
+}
+
+/// The count that every team page has, with a statement of its own that is never put together.
+fn count_pending(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    most: i64,
+    now: Timestamp,
+) -> Result<i64> {
+    let pending = invitations::table
+        .filter(invitations::organization_id.eq(organization))
+        .filter(IsOpen)
+        .filter(IsPending)
+        .filter(invitations::expires_at.gt(now))
+        .select(invitations::id);
+    Ok(counted(pending, most).prepared().get_result(conn)?)
 }
 
 /// Which pending invitations count as unused (R-MEM-4): expired, or made no later than `made_by` and valid no longer
@@ -623,7 +649,8 @@ for_each_database! {
     }
 
     /// A piece in the order of time, from a place on. For each end of a range SQLite takes one bound: only the narrower one
-    /// is written, or a later page would be read from the top of the list.
+    /// is written, or a later page would be read from the top of the list. That an invitation which has ended has a time
+    /// of closing is such a bound, too; it is said because `invitations_by_closing` has no other rows.
     fn ordered<'a>(
         mut query: Boxed<'a>,
         shelf: Shelf,
@@ -670,6 +697,9 @@ for_each_database! {
                 keyset!(invitations::expires_at, place)
             }
             Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
+                if place.is_none() {
+                    query = query.filter(invitations::closed_at.is_not_null());
+                }
                 keyset!(invitations::closed_at, place)
             }
             Shelf::All => {
@@ -756,16 +786,19 @@ for_each_database! {
             let query = starting(organization, shelf, start, &end_of(start), now);
             return count_up_to(conn, query.select(invitations::id), most);
         }
-        let mut counted = 0;
+        let mut count = 0;
         for piece in pieces(organization, shelf) {
             let piece = match shelf {
                 Shelf::Pending => piece.filter(invitations::expires_at.gt(now)),
                 Shelf::Expired => piece.filter(invitations::expires_at.le(now)),
-                Shelf::Accepted | Shelf::Rejected | Shelf::Revoked | Shelf::All => piece,
+                Shelf::Accepted | Shelf::Rejected | Shelf::Revoked => {
+                    piece.filter(invitations::closed_at.is_not_null())
+                }
+                Shelf::All => piece,
             };
-            counted += count_up_to(conn, piece.select(invitations::id), most - counted)?;
+            count += count_up_to(conn, piece.select(invitations::id), most - count)?;
         }
-        Ok(counted)
+        Ok(count)
     }
 
     fn unused<'a>(organization: OrganizationId, which: Unused) -> Boxed<'a> {

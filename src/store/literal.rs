@@ -61,10 +61,15 @@ literal! {
     IsSuperseded = "invitations.state = 'superseded'"
 }
 
+literal! {
+    /// The invitation is one for an admin.
+    IsForAdmin = "invitations.role = 'admin'"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::invitation::State;
+    use crate::domain::{invitation::State, role::InvitableRole};
     use diesel::{debug_query, pg::Pg, sqlite::Sqlite};
 
     fn words(condition: &(impl QueryFragment<Pg> + QueryFragment<Sqlite>)) -> String {
@@ -82,5 +87,7 @@ mod tests {
         assert_eq!(words(&IsSuperseded), is(superseded));
         let either = format!("invitations.state IN ('{pending}', '{superseded}')");
         assert_eq!(words(&IsOpen), either);
+        let admin = InvitableRole::Admin.as_str();
+        assert_eq!(words(&IsForAdmin), format!("invitations.role = '{admin}'"));
     }
 }

@@ -10,7 +10,7 @@ use diesel::{
     migration::{Migration, MigrationSource},
     pg::Pg,
     sql_query,
-    sql_types::{BigInt, Text},
+    sql_types::{BigInt, Bool, Text},
     sqlite::Sqlite,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -62,6 +62,12 @@ struct Applied {
     version: String,
 }
 
+#[derive(QueryableByName)]
+struct Flag {
+    #[diesel(sql_type = Bool)]
+    flag: bool,
+}
+
 /// How the tables stand. Only reads, also where there are none: diesel's own question would make its table first.
 ///
 /// # Errors
@@ -108,6 +114,27 @@ where
         .iter()
         .map(|migration| migration.name().version().to_string())
         .collect())
+}
+
+/// Whether there is nothing to apply on PostgreSQL: the tables are this program's, nobody is at work on them, and they can
+/// be written to. SQLite's are looked at with the write lock only.
+pub(super) fn is_ready(conn: &mut Conn) -> Result<bool> {
+    if matches!(conn, Conn::Sqlite(_)) {
+        return Ok(false);
+    }
+    // A statement each: what is read must not be older than the lock.
+    let locked: Flag = sql_query(format!(
+        "SELECT pg_try_advisory_lock_shared({LOCK}) AND NOT pg_is_in_recovery() \
+         AND current_setting('transaction_read_only') = 'off' AS flag"
+    ))
+    .get_result(conn)?;
+    let ready = if locked.flag {
+        schema(conn).map(|found| found == Schema::Current)
+    } else {
+        Ok(false)
+    };
+    conn.batch_execute("SELECT pg_advisory_unlock_all()")?;
+    ready
 }
 
 /// Applies what is missing and answers how many migrations that were. While one program does so, others wait.

@@ -189,26 +189,29 @@ pub fn visitor(
     Ok(visitor.map(|visitor| (visitor, places)))
 }
 
+/// Whose session, and which: what its rows are found by.
+pub type Key = (AccountId, SessionId);
+
+#[diesel::dsl::auto_type]
+fn rows_of(key: Key) -> _ {
+    let (account, id): (AccountId, SessionId) = key;
+    sessions::table
+        .filter(sessions::account_id.eq(account))
+        .filter(sessions::id.eq(id))
+}
+
 /// Notes that a session was used. Of many requests at once only one writes.
-pub fn touch(conn: &mut Conn, id: SessionId, now: Timestamp, older_than: Timestamp) -> Result<()> {
-    diesel::update(
-        sessions::table
-            .filter(sessions::id.eq(id))
-            .filter(sessions::last_seen_at.le(older_than)),
-    )
-    .set(sessions::last_seen_at.eq(now))
-    .prepared()
-    .execute(conn)?;
+pub fn touch(conn: &mut Conn, key: Key, now: Timestamp, older_than: Timestamp) -> Result<()> {
+    diesel::update(rows_of(key).filter(sessions::last_seen_at.le(older_than)))
+        .set(sessions::last_seen_at.eq(now))
+        .prepared()
+        .execute(conn)?;
     Ok(())
 }
 
 /// Remembers the organization opened last; `false` when the session has ended.
-pub fn set_organization(
-    conn: &mut Conn,
-    id: SessionId,
-    organization: OrganizationId,
-) -> Result<bool> {
-    let changed = diesel::update(sessions::table.filter(sessions::id.eq(id)))
+pub fn set_organization(conn: &mut Conn, key: Key, organization: OrganizationId) -> Result<bool> {
+    let changed = diesel::update(rows_of(key))
         .set(sessions::organization_id.eq(organization))
         .prepared()
         .execute(conn)?;
@@ -247,22 +250,12 @@ pub fn set_consented(conn: &mut Conn, account: AccountId) -> Result<()> {
 
 /// Gives a session's token its last minute; a newer row with the same id follows. `false` when the session has ended
 /// meanwhile: then nothing may follow.
-pub fn set_ending(conn: &mut Conn, id: SessionId, ends_at: Timestamp) -> Result<bool> {
-    let changed = diesel::update(
-        sessions::table
-            .filter(sessions::id.eq(id))
-            .filter(sessions::ends_at.is_null()),
-    )
-    .set(sessions::ends_at.eq(ends_at))
-    .prepared()
-    .execute(conn)?;
+pub fn set_ending(conn: &mut Conn, key: Key, ends_at: Timestamp) -> Result<bool> {
+    let changed = diesel::update(rows_of(key).filter(sessions::ends_at.is_null()))
+        .set(sessions::ends_at.eq(ends_at))
+        .prepared()
+        .execute(conn)?;
     Ok(changed > 0)
-}
-
-/// Ends a session, with every token it has.
-pub fn delete(conn: &mut Conn, id: SessionId) -> Result<()> {
-    diesel::delete(sessions::table.filter(sessions::id.eq(id))).execute(conn)?;
-    Ok(())
 }
 
 /// Ends every session of an account but one.
@@ -376,15 +369,9 @@ pub fn acquaintance(conn: &mut Conn, account: AccountId, agent: &str) -> Result<
     })
 }
 
-/// Ends one session of an account, with every token it has. `false` when it has none of that id.
-pub fn delete_own(conn: &mut Conn, account: AccountId, id: SessionId) -> Result<bool> {
-    let gone = diesel::delete(
-        sessions::table
-            .filter(sessions::id.eq(id))
-            .filter(sessions::account_id.eq(account)),
-    )
-    .prepared()
-    .execute(conn)?;
+/// Ends a session, with every token it has. `false` when the account has none of that id.
+pub fn delete(conn: &mut Conn, key: Key) -> Result<bool> {
+    let gone = diesel::delete(rows_of(key)).prepared().execute(conn)?;
     Ok(gone > 0)
 }
 
@@ -418,8 +405,7 @@ pub fn delete_ended(
 /// Notes that a session, and the membership it was used for, were active: one transaction of its own, after the page.
 pub async fn touch_all(
     db: &super::Db,
-    id: SessionId,
-    account: AccountId,
+    key: Key,
     organization: Option<OrganizationId>,
     current: Option<OrganizationId>,
     now: Timestamp,
@@ -428,23 +414,15 @@ pub async fn touch_all(
     db.write(move |conn| {
         // The membership before the session, as removing does: two transactions must not wait for each other crosswise.
         if let Some(organization) = organization {
-            super::memberships::touch(conn, organization, account, now, older_than)?;
+            super::memberships::touch(conn, organization, key.0, now, older_than)?;
         }
-        touch(conn, id, now, older_than)?;
+        touch(conn, key, now, older_than)?;
         if let Some(organization) = organization.filter(|opened| current != Some(*opened)) {
-            set_organization(conn, id, organization)?;
+            set_organization(conn, key, organization)?;
         }
         Ok(())
     })
     .await
-}
-
-/// No session remembers this organization any more.
-pub fn set_no_organization(conn: &mut Conn, organization: OrganizationId) -> Result<()> {
-    diesel::update(sessions::table.filter(sessions::organization_id.eq(organization)))
-        .set(sessions::organization_id.eq(None::<OrganizationId>))
-        .execute(conn)?;
-    Ok(())
 }
 
 /// Ends every session of everybody, and answers how many.

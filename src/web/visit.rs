@@ -306,18 +306,12 @@ impl Visit {
         if !session::touch_due(session.last_seen_at, now) && stale.is_none() {
             return;
         }
-        let (db, id, account, current) = (
-            self.app.db.clone(),
-            session.id,
-            session.account.id,
-            session.organization,
-        );
+        let (db, key, current) = (self.app.db.clone(), session.key(), session.organization);
         let noting = async move {
             let due = now.minus(session::TOUCH_EVERY);
             let done = store::sessions::touch_all(
                 &db,
-                id,
-                account,
+                key,
                 place.map(|(organization, _)| organization),
                 current,
                 now,

@@ -60,7 +60,7 @@ const EXCEPTIONS: &[Exception] = &[
         statement: (
             "SELECT … FROM (memberships INNER JOIN accounts ON (memberships.account_id = accounts.id)) WHERE ",
             &[
-                "(memberships.account_id IN (SELECT membership_words.account_id FROM membership_words WHERE ",
+                "(memberships.account_id IN (SELECT * FROM (SELECT membership_words.account_id FROM membership_words WHERE ",
                 " ORDER BY memberships.",
             ],
         ),
@@ -138,6 +138,7 @@ fn variants(pattern: &str) -> Vec<String> {
                     for filter in [
                         "",
                         "&q=seed",
+                        "&q=mia",
                         "&q=seed+1",
                         "&role=member",
                         "&q=s&role=member",
@@ -168,7 +169,9 @@ fn variants(pattern: &str) -> Vec<String> {
                 }
             }
         }
-        "/orgs/{org}/transfer-ownership" => queries.push("?q=seed".to_owned()),
+        "/orgs/{org}/transfer-ownership" => {
+            queries.extend(["?q=seed", "?q=mia"].map(str::to_owned));
+        }
         "/orgs/{org}" => queries.push("?stay".to_owned()),
         _ => {}
     }

@@ -87,6 +87,59 @@ on_both! {
         }
     }
 
+    /// What many match is found as completely as what few match, in every order and for every role.
+    fn a_common_word_finds_everybody(kind) {
+        let acme = Team::acme(kind);
+        let mut seeds: Vec<Seed> = (0..520_u32)
+            .map(|n| {
+                let active = (n % 7 > 0).then(|| acme.days_ago(i64::from(n % 30)));
+                let joined = acme.days_ago(40 + i64::from(n % 3));
+                let mut seed = Seed::new(1000 + u128::from(n), &format!("Seed {n:03}"), joined, active);
+                seed.role = if n % 10 == 0 { "viewer" } else { "member" };
+                seed
+            })
+            .collect();
+        acme.seed_members(&seeds);
+        let others: Vec<Seed> = (0..60_u32)
+            .map(|n| Seed::new(1 + u128::from(n), &format!("Aunt {n:02}"), acme.days_ago(9), None))
+            .collect();
+        acme.seed_members(&others);
+        for (sort, order) in [("name", ""), ("name", "desc"), ("joined", ""), ("active", "desc")] {
+            match sort {
+                "name" => seeds.sort_by_key(|it| (it.name.clone(), it.id)),
+                "joined" => seeds.sort_by_key(|it| (it.joined, it.id)),
+                _ => seeds.sort_by_key(|it| (it.active, it.id)),
+            }
+            if order == "desc" {
+                seeds.reverse();
+            }
+            for (role, total) in [("", 520), ("viewer", 52)] {
+                let wanted = seeds.iter().filter(|it| role.is_empty() || it.role == role);
+                let names: Vec<String> = wanted.map(|it| it.name.clone()).collect();
+                assert_eq!(names.len(), total);
+                let url = format!("{TEAM}?q=see&role={role}&sort={sort}&order={order}");
+                let shown = names.len().min(50);
+                acme.adam.get(&url).expect(200).shows(&format!("Showing 1–{shown} of {total} members"));
+                let (there, back) = acme.adam.walk(&url);
+                assert_eq!(there, names, "{url}");
+                assert_eq!(back, names, "{url}");
+            }
+        }
+        // A person with several such words is one person still.
+        for letter in ["a", "b", "c", "d"] {
+            acme.sql(&format!(
+                "INSERT INTO membership_words (organization_id, word, account_id) SELECT organization_id, word || '{letter}', \
+                 account_id FROM membership_words WHERE word = 'seed'"
+            ));
+        }
+        let total = "Showing 1–50 of 520 members";
+        acme.adam.get(&format!("{TEAM}?q=see")).expect(200).shows(total);
+        acme.adam.get(&format!("{TEAM}?q=s")).expect(200).shows(total);
+        // Members search names only.
+        acme.mia.get(&format!("{TEAM}?q=see")).expect(200).shows(total);
+        acme.mia.get(&format!("{TEAM}?q=aunt")).expect(200).shows("Showing 1–50 of 60 members");
+    }
+
     /// Walks that begin or end within "Never", whatever is next to it, lose nobody and show nobody twice.
     fn never_is_no_gap(kind) {
         let acme = Team::acme(kind);

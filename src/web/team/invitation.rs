@@ -163,7 +163,7 @@ fn details(
         Some(account) => store::accounts::find(conn, account)?.map(|account| account.name),
         None => None,
     };
-    let letters = store::deliveries::of_invitation(conn, organization, id, LETTERS)?;
+    let letters = store::deliveries::of_invitation(conn, &row.invitation, LETTERS)?;
     let inviter_email = inviter
         .and_then(|inviter| inviter.email.reachable().map(str::to_owned))
         .unwrap_or_default();
