@@ -36,9 +36,9 @@ impl Timestamp {
     /// The calendar form. Instants outside the years 0 to 9999 answer 1970, which no row of ours holds.
     pub fn utc(self) -> OffsetDateTime {
         let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
-        OffsetDateTime::from_unix_timestamp(seconds).map_or(OffsetDateTime::UNIX_EPOCH, |at| {
-            at + Duration::microseconds(micros)
-        })
+        OffsetDateTime::from_unix_timestamp(seconds)
+            .and_then(|at| at.replace_microsecond(u32::try_from(micros).unwrap_or_default()))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// Whether both databases can hold it: the years 1970 to 9999.

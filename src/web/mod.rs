@@ -27,6 +27,7 @@ pub mod connection;
 mod csrf;
 mod csv_file;
 pub mod error;
+mod escaped;
 pub mod figures;
 mod form;
 mod health;

@@ -401,14 +401,20 @@ pub fn thousands(number: i64) -> String {
 
 /// Up to two letters for the round picture.
 pub fn initials(name: &str) -> String {
-    let mut words = name.split_whitespace();
-    let first = words.next().and_then(|word| word.chars().next());
-    let last = words.next_back().and_then(|word| word.chars().next());
-    let mut letters = String::with_capacity(8);
-    for letter in first.into_iter().chain(last) {
-        letters.extend(letter.to_uppercase());
+    if name.is_ascii() {
+        // Most are; then a letter is a byte, and the upper-case one too.
+        let mut words = name.split_ascii_whitespace();
+        let ends = [words.next(), words.next_back()];
+        let letters = ends.into_iter().flatten().filter_map(|word| word.get(..1));
+        return letters.collect::<String>().to_ascii_uppercase();
     }
-    letters
+    let mut words = name.split_whitespace();
+    let ends = [words.next(), words.next_back()];
+    let letters = ends
+        .into_iter()
+        .flatten()
+        .filter_map(|word| word.chars().next());
+    letters.flat_map(char::to_uppercase).collect()
 }
 
 /// What a role can do, as sentences for the home page: the labels of the policy itself.

@@ -42,24 +42,22 @@ pub struct Datetime(Timestamp);
 impl Datetime {
     fn put(self, out: &mut dyn Write) -> fmt::Result {
         let utc = self.0.utc();
-        let mut text = *b"0000-00-00T00:00:00Z";
         let year = u16::try_from(utc.year()).unwrap_or_default();
-        digits(&mut text[0..4], year);
-        digits(&mut text[5..7], u8::from(utc.month()).into());
-        digits(&mut text[8..10], utc.day().into());
-        digits(&mut text[11..13], utc.hour().into());
-        digits(&mut text[14..16], utc.minute().into());
-        digits(&mut text[17..19], utc.second().into());
+        let [[y0, y1], [y2, y3]] = [(year / 100) as u8, (year % 100) as u8].map(digits);
+        let [m0, m1] = digits(u8::from(utc.month()));
+        let [[d0, d1], [h0, h1], [n0, n1], [s0, s1]] =
+            [utc.day(), utc.hour(), utc.minute(), utc.second()].map(digits);
+        let text = [
+            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1,
+            b'Z',
+        ];
         out.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
-/// Fills `text` with the last digits of `number`.
-fn digits(text: &mut [u8], mut number: u16) {
-    for digit in text.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// A number below 100, in two digits.
+const fn digits(number: u8) -> [u8; 2] {
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 /// Writes a count. Most have one digit or two, for which `write!` takes ten times as long.
@@ -78,7 +76,7 @@ fn number(out: &mut dyn Write, number: i64) -> fmt::Result {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Relative {
     count: i64,
-    unit: &'static str,
+    unit: Unit,
     ahead: bool,
 }
 
@@ -99,30 +97,37 @@ impl Relative {
             out.write_str("in ")?;
         }
         number(out, count)?;
-        out.write_char(' ')?;
-        out.write_str(unit)?;
-        if count != 1 {
-            out.write_char('s')?;
-        }
-        if !ahead {
-            out.write_str(" ago")?;
-        }
-        Ok(())
+        let words = unit[usize::from(count != 1)];
+        out.write_str(if ahead {
+            words.strip_suffix(" ago").unwrap_or(words)
+        } else {
+            words
+        })
     }
 }
 
+/// A unit of time that has passed: one of it, several.
+type Unit = [&'static str; 2];
+
+const SECOND: Unit = [" second ago", " seconds ago"];
+const MINUTE: Unit = [" minute ago", " minutes ago"];
+const HOUR: Unit = [" hour ago", " hours ago"];
+const DAY: Unit = [" day ago", " days ago"];
+const MONTH: Unit = [" month ago", " months ago"];
+const YEAR: Unit = [" year ago", " years ago"];
+
 /// The largest unit that fits. What lies ahead is rounded to the nearest, so that a fresh week says 7 days.
-fn coarse(distance: Duration, ahead: bool) -> (i64, &'static str) {
+fn coarse(distance: Duration, ahead: bool) -> (i64, Unit) {
     let round = |unit: i64| (distance.whole_seconds() + if ahead { unit / 2 } else { 0 }) / unit;
     let seconds = distance.whole_seconds();
     match seconds {
-        0..60 if ahead => (seconds.max(1), "second"),
-        0..60 => (0, "second"),
-        60..3570 => (round(60), "minute"),
-        3570..84_600 => (round(3600).max(1), "hour"),
-        84_600..2_592_000 => (round(86_400).max(1), "day"),
-        2_592_000..31_536_000 => (round(2_592_000), "month"),
-        _ => (round(31_536_000), "year"),
+        0..60 if ahead => (seconds.max(1), SECOND),
+        0..60 => (0, SECOND),
+        60..3570 => (round(60), MINUTE),
+        3570..84_600 => (round(3600).max(1), HOUR),
+        84_600..2_592_000 => (round(86_400).max(1), DAY),
+        2_592_000..31_536_000 => (round(2_592_000), MONTH),
+        _ => (round(31_536_000), YEAR),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     },
     web::{
         answer,
+        escaped::Escaped,
         page::{self, Choice, Cx, Pager},
         paging::{Paging, Total},
         problem::Problem,
@@ -60,10 +61,10 @@ struct Heading {
 }
 
 struct MemberRow<'a> {
-    initials: String,
+    initials: Escaped,
     avatar: Option<String>,
-    name: String,
-    email: String,
+    name: Escaped,
+    email: Escaped,
     you: bool,
     role: Role,
     joined: When,
@@ -195,7 +196,7 @@ pub(in crate::web) async fn list(
             let order = asked.order(wanted.in_addresses);
             let part = asked.paging.part(|text| read_place(text, order.by));
             let organization = member.place.organization;
-            let filtered = !wanted.terms.is_empty() || wanted.role.is_some();
+            let filtered = !wanted.is_empty();
             // One more than fits says whether there is another page.
             let rows =
                 store::memberships::page(conn, organization, &wanted, order, &part, PAGE + 1)?;
@@ -251,11 +252,11 @@ pub(in crate::web) async fn list(
 
 fn view<'a>(row: Row, member: Member<'a>) -> MemberRow<'a> {
     MemberRow {
-        initials: page::initials(&row.name),
+        initials: Escaped(page::initials(&row.name)),
         avatar: row.avatar.map(urls::avatar),
         you: row.account == member.session.account.id,
-        name: row.name,
-        email: row.email,
+        name: Escaped(row.name),
+        email: Escaped(row.email),
         role: row.role,
         joined: When::new(row.joined_at, member.now),
         last_active: row.last_active_at.map(|at| When::new(at, member.now)),
