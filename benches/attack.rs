@@ -4,7 +4,7 @@
 use crate::{
     fill::{PASSWORD, Place},
     keys::Keys,
-    load::{Figures, Operation, load},
+    load::{Figures, Operation, load, settle},
     programs::{Program, ask},
     report::number,
 };
@@ -86,18 +86,7 @@ pub fn all(program: &Program, keys: &Keys, writers: &[Place], seconds: u64) -> V
         page,
     });
 
-    let (page, answers) = during(&look, REQUESTS, EVERY, |nth, round| {
-        invite(address, keys, writers, nth, round)
-    });
-    let done = answers.by_status.get("303").copied().unwrap_or_default();
-    // One has begun with each second, the last included.
-    let rate = (done * ADDRESSES) as f64 / answers.took.as_secs_f64().ceil();
-    seen.push(Seen {
-        what: format!("{} invited a second, {ADDRESSES} at once", number(rate)),
-        answers: answers.text(),
-        page,
-    });
-
+    settle(program);
     let mut idle: Vec<TcpStream> = (0..IDLE)
         .filter_map(|_| {
             let mut socket = TcpStream::connect(address).ok()?;
@@ -114,6 +103,21 @@ pub fn all(program: &Program, keys: &Keys, writers: &[Place], seconds: u64) -> V
     seen.push(Seen {
         what: format!("{} idle connections", number(idle.len() as f64)),
         answers: format!("{open} still open at the end"),
+        page,
+    });
+    drop(idle);
+    settle(program);
+
+    // Last: until PostgreSQL has counted its rows again it takes the tables for what they were before.
+    let (page, answers) = during(&look, REQUESTS, EVERY, |nth, round| {
+        invite(address, keys, writers, nth, round)
+    });
+    let done = answers.by_status.get("303").copied().unwrap_or_default();
+    // One has begun with each second, the last included.
+    let rate = (done * ADDRESSES) as f64 / answers.took.as_secs_f64().ceil();
+    seen.push(Seen {
+        what: format!("{} invited a second, {ADDRESSES} at once", number(rate)),
+        answers: answers.text(),
         page,
     });
     seen

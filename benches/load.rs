@@ -2,7 +2,12 @@
 //! a while is slow for all.
 
 use crate::programs::{LOAD_CPU, Program};
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -16,6 +21,10 @@ const LONGEST: &str = "the longest round";
 
 /// Kept-alive connections.
 pub const CONNECTIONS: usize = 32;
+
+/// How often a program is looked at that has work left, and for how long at most.
+const LOOK_EVERY: Duration = Duration::from_millis(80);
+const SETTLED_BY: Duration = Duration::from_secs(15);
 
 /// What one round, or the medians of all, came to.
 #[derive(Clone, Copy, Default, Debug)]
@@ -84,6 +93,7 @@ pub fn measure_beside(
             if let Some(figures) = load(program, operation, effort.seconds) {
                 rounds[nth].push(figures);
             }
+            settle(program);
         }
         other();
     }
@@ -163,6 +173,19 @@ pub fn load(program: &Program, operation: &Operation, seconds: u64) -> Option<Fi
         answers: good as usize,
         refused: refused as usize,
     })
+}
+
+/// Waits until the program has done with what wrk left behind: requests that nobody waits for any more would slow down
+/// whatever is measured next on the same processor.
+pub fn settle(program: &Program) {
+    let until = Instant::now() + SETTLED_BY;
+    while Instant::now() < until {
+        let before = program.cpu();
+        thread::sleep(LOOK_EVERY);
+        if program.cpu().saturating_sub(before) < LOOK_EVERY / 4 {
+            return;
+        }
+    }
 }
 
 fn medians(rounds: &[Figures]) -> Figures {
