@@ -383,7 +383,7 @@ fn add(run: &mut Run<'_>, by: &Inside<'_>, new: &[New], emailed: bool) -> Result
         return Ok(());
     }
     let letters = new.iter().map(|(about, id)| (*id, about));
-    run.deliver_many(letters, LetterKind::Invitation, emailed, by.account())?;
+    run.deliver_many(letters, LetterKind::Invitation, emailed, Some(by.account()))?;
     if store::invitations::insert(run.db, new)? {
         Ok(())
     } else {

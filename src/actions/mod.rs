@@ -376,9 +376,10 @@ impl<'a> Run<'a> {
         emailed: bool,
         requested_by: Option<AccountId>,
     ) -> Result<DeliveryId, Failure> {
-        let to = &about.email;
-        let about = Subject::Invitation(about.organization, about.id);
-        self.queue(kind, about, to, emailed, requested_by)
+        let id = DeliveryId(self.uuid());
+        let one = std::iter::once((id, about));
+        self.deliver_many(one, kind, emailed, requested_by)?;
+        Ok(id)
     }
 
     /// [`Run::deliver`] for several invitations, each with the id of its letter.
@@ -387,7 +388,7 @@ impl<'a> Run<'a> {
         about: impl Iterator<Item = (DeliveryId, &'b Invitation)>,
         kind: LetterKind,
         emailed: bool,
-        requested_by: AccountId,
+        requested_by: Option<AccountId>,
     ) -> Result<(), Failure> {
         let emailed = emailed && self.means.rules.mail_ready;
         let letters: Vec<_> = about
@@ -397,7 +398,7 @@ impl<'a> Run<'a> {
                 about: Subject::Invitation(about.organization, about.id),
                 to: &about.email,
                 emailed,
-                requested_by: Some(requested_by),
+                requested_by,
             })
             .collect();
         store::deliveries::insert(self.db, &letters, self.now)?;

@@ -2,7 +2,7 @@
 
 use super::{
     connection::Conn,
-    counting::{count_up_to, counted},
+    counting::count_up_to,
     error::Result,
     literal::{IsForAdmin, IsOpen, IsPending, IsSuperseded},
     part::Part,
@@ -480,29 +480,10 @@ pub fn count(
     most: i64,
     now: Timestamp,
 ) -> Result<i64> {
-    if shelf == Shelf::Pending && starts_with.is_none() {
-        return count_pending(conn, organization, most, now);
-    }
     match conn {
         Conn::Sqlite(conn) => sqlite::count(conn, organization, shelf, starts_with, most, now),
         Conn::Postgres(conn) => postgres::count(conn, organization, shelf, starts_with, most, now),
     }
-}
-
-/// The count that every team page has, with a statement of its own that is never put together.
-fn count_pending(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    most: i64,
-    now: Timestamp,
-) -> Result<i64> {
-    let pending = invitations::table
-        .filter(invitations::organization_id.eq(organization))
-        .filter(IsOpen)
-        .filter(IsPending)
-        .filter(invitations::expires_at.gt(now))
-        .select(invitations::id);
-    Ok(counted(pending, most).prepared().get_result(conn)?)
 }
 
 /// Which pending invitations count as unused (R-MEM-4): expired, or made no later than `made_by` and valid no longer
@@ -786,7 +767,7 @@ for_each_database! {
             let query = starting(organization, shelf, start, &end_of(start), now);
             return count_up_to(conn, query.select(invitations::id), most);
         }
-        let mut count = 0;
+        let mut counted = 0;
         for piece in pieces(organization, shelf) {
             let piece = match shelf {
                 Shelf::Pending => piece.filter(invitations::expires_at.gt(now)),
@@ -796,9 +777,9 @@ for_each_database! {
                 }
                 Shelf::All => piece,
             };
-            count += count_up_to(conn, piece.select(invitations::id), most - count)?;
+            counted += count_up_to(conn, piece.select(invitations::id), most - counted)?;
         }
-        Ok(count)
+        Ok(counted)
     }
 
     fn unused<'a>(organization: OrganizationId, which: Unused) -> Boxed<'a> {

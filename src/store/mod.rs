@@ -14,33 +14,22 @@ macro_rules! on_each {
     };
 }
 
-/// Inserts rows and answers how many were added: in one way there and back on PostgreSQL; one after another on SQLite, which
-/// is no way off. The statement for one row stays prepared. `$how` is a method of the statement.
+/// Inserts rows and answers how many were added: several in one way there and back on PostgreSQL, otherwise one after another
+/// with a statement that stays prepared. `$how` is a method of the statement.
 macro_rules! insert_each {
     ($conn:expr, $table:expr, $rows:expr $(, $how:ident)?) => {{
         let insert = diesel::insert_into($table);
+        let rows: Vec<_> = $rows.collect();
         match $conn {
-            $crate::store::connection::Conn::Sqlite(conn) => {
+            $crate::store::connection::Conn::Postgres(conn) if rows.len() > 1 => {
+                diesel::RunQueryDsl::execute(insert.values(rows)$(.$how())?, conn)?
+            }
+            conn => {
                 let mut added = 0;
-                for row in $rows {
-                    let one = insert.values(row)$(.$how())?.prepared();
-                    added += diesel::RunQueryDsl::execute(one, conn)?;
+                for row in rows {
+                    added += insert.values(row)$(.$how())?.prepared().execute(conn)?;
                 }
                 added
-            }
-            $crate::store::connection::Conn::Postgres(conn) => {
-                let mut rows: Vec<_> = $rows.collect();
-                match rows.pop() {
-                    None => 0,
-                    Some(one) if rows.is_empty() => {
-                        let one = insert.values(one)$(.$how())?.prepared();
-                        diesel::RunQueryDsl::execute(one, conn)?
-                    }
-                    Some(last) => {
-                        rows.push(last);
-                        diesel::RunQueryDsl::execute(insert.values(rows)$(.$how())?, conn)?
-                    }
-                }
             }
         }
     }};
@@ -48,32 +37,23 @@ macro_rules! insert_each {
 
 /// The rows of a query whose `$column` is the key of one of these addresses, asked for as [`insert_each!`] writes.
 macro_rules! find_each {
-    ($conn:expr, $column:expr, $query:expr, $emails:expr, $row:ty) => {
+    ($conn:expr, $column:expr, $query:expr, $emails:expr, $row:ty) => {{
+        let keys: Vec<&str> = $emails.iter().map(|email| email.key()).collect();
         match $conn {
-            $crate::store::connection::Conn::Sqlite(conn) => {
-                let mut rows: Vec<$row> = Vec::new();
-                for email in $emails {
-                    let one = $query.filter($column.eq(email.key())).prepared();
-                    rows.extend(diesel::RunQueryDsl::load::<$row>(one, conn)?);
+            $crate::store::connection::Conn::Postgres(conn) if keys.len() > 1 => {
+                let all = $query.filter($column.eq_any(keys)).prepared();
+                diesel::RunQueryDsl::load::<$row>(all, conn)?
+            }
+            conn => {
+                let mut rows = Vec::new();
+                for key in keys {
+                    let one = $query.filter($column.eq(key)).prepared();
+                    rows.extend(one.load::<$row>(conn)?);
                 }
                 rows
             }
-            $crate::store::connection::Conn::Postgres(conn) => {
-                let keys: Vec<&str> = $emails.iter().map(|email| email.key()).collect();
-                // A plan for one is better than one for any number.
-                match keys[..] {
-                    [key] => {
-                        let one = $query.filter($column.eq(key)).prepared();
-                        diesel::RunQueryDsl::load::<$row>(one, conn)?
-                    }
-                    _ => {
-                        let all = $query.filter($column.eq_any(keys)).prepared();
-                        diesel::RunQueryDsl::load::<$row>(all, conn)?
-                    }
-                }
-            }
         }
-    };
+    }};
 }
 
 /// Writes these functions once for each database, as modules `sqlite` and `postgres` with the types `Database` and
