@@ -45,6 +45,17 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long switching a new SQLite file to WAL may take: several processes may start at once.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How PostgreSQL is to plan. Whoever sets one of these for the server, the database or the user decides.
+///
+/// - A page of an index costs little more than the next page of a table. The 4 it assumes is that of a turning disk, with
+///   which it reads small tables from end to end, sorts and merges them, where one look at an index would do.
+/// - A plan never depends on a value, as on SQLite (`SQLITE_ENABLE_QPSG`). Otherwise it plans a statement anew whenever
+///   that promises to save a little, which costs more than the rows of a page.
+/// - Nothing here runs long enough to be compiled first.
+const PLANNING: &str = "SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES \
+     ('random_page_cost', '1.1'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS wanted (name, value) \
+     USING (name) WHERE source = 'default'";
+
 /// Opens connections. The derived `Conn::establish` would try both databases in turn and hide why.
 #[derive(Clone, Debug)]
 pub(super) struct Manager {
@@ -86,7 +97,7 @@ impl Manager {
                 let mut conn = connect(url)?;
                 conn.batch_execute(&format!(
                     "SET TIME ZONE 'UTC'; SET lock_timeout = {}; SET statement_timeout = '30s'; \
-                     SET idle_in_transaction_session_timeout = '60s'",
+                     SET idle_in_transaction_session_timeout = '60s'; {PLANNING}",
                     LOCK_TIMEOUT.as_millis()
                 ))?;
                 // Only a superuser may set it; elsewhere the server's own language decides.

@@ -1,6 +1,7 @@
 //! Memberships: who is in which organization, and the words by which they are found.
 
 use super::{
+    among::among,
     connection::Conn,
     counting::count_up_to,
     error::Result,
@@ -433,7 +434,7 @@ for_each_database! {
             // Each a range of the key. For one with an OR PostgreSQL reads every word of the organization.
             let either =
                 holders(organization, &names).union_all(holders(organization, &addresses));
-            query = query.filter(memberships::account_id.eq_any(either));
+            query = query.filter(among(memberships::account_id, either));
         }
         query
     }

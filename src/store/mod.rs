@@ -77,6 +77,7 @@ macro_rules! for_each_database {
 }
 
 pub mod accounts;
+mod among;
 pub mod audit_events;
 pub mod avatars;
 mod connection;

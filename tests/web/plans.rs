@@ -20,8 +20,12 @@ use crate::{
 use roster::{
     actions::{Failure, Run, housekeeping},
     clock::Clock,
-    domain::quota::MailLimits,
-    store::{Error, invitations::Shelf, memberships::SortBy},
+    domain::{quota::MailLimits, time::Timestamp},
+    store::{
+        Error, Part,
+        invitations::{self, Shelf},
+        memberships::{self, MemberFilter, Order, SortBy},
+    },
     web::ROUTES,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -450,6 +454,41 @@ fn sqlite_is_built_as_it_should_be() {
             "{option}: {options:?}"
         );
     }
+}
+
+/// Where a plan for any values looks dearer to PostgreSQL than one for those at hand, it plans each run anew, which costs
+/// more than the rows of a page. It compares the two after five runs.
+#[test]
+fn postgres_keeps_the_plans_of_the_pages_of_a_large_organization() {
+    let acme = acme(TestDatabase::new(Kind::Postgres));
+    acme.sql(
+        "INSERT INTO memberships (organization_id, account_id, role, name_key, joined_at, last_active_at) \
+         SELECT organizations.id, account_id, role, name_key, joined_at, last_active_at \
+         FROM memberships, organizations WHERE name_key LIKE 'crowd %' AND organizations.slug = 'acme'",
+    );
+    acme.sql("ANALYZE memberships");
+    let organization =
+        acme.lines("SELECT id::text AS value FROM organizations WHERE slug = 'acme'".to_owned());
+    let organization = organization[0].parse().expect("an id");
+    let now = Timestamp::from(acme.clock.now());
+    let (anew, kept) = facts::ask(&acme.db, move |conn| {
+        for _ in 0..8 {
+            let (all, order) = (MemberFilter::default(), Order::default());
+            let members = memberships::page(conn, organization, &all, order, &Part::First, 51)?;
+            assert_eq!(members.len(), 51);
+            let next = Part::After(members[50].place(order.by));
+            memberships::page(conn, organization, &all, order, &next, 51)?;
+            let shelf = Shelf::Pending;
+            invitations::page(conn, organization, shelf, None, &Part::First, 51, now)?;
+            invitations::count(conn, organization, shelf, None, 100, now)?;
+        }
+        let of =
+            |which| format!("SELECT statement AS line FROM pg_prepared_statements WHERE {which}");
+        let anew = facts::lines(conn, &of("custom_plans > 5"))?;
+        Ok((anew, facts::lines(conn, &of("generic_plans > 0"))?))
+    });
+    assert!(anew.is_empty(), "planned each time:\n{}", anew.join("\n"));
+    assert!(kept.len() >= 4, "{kept:?}");
 }
 
 on_both! {

@@ -117,7 +117,7 @@ impl Team {
         id.parse::<uuid::Uuid>().expect("an id").to_string()
     }
 
-    fn lines(&self, query: String) -> Vec<String> {
+    pub fn lines(&self, query: String) -> Vec<String> {
         let found: Result<Vec<Line>, Error> = block_on(
             self.db
                 .read(move |conn| Ok(sql_query(&query).get_results(conn)?)),
