@@ -6,11 +6,11 @@ use std::fmt::{self, Write};
 
 /// A text as it stands in a page: everything that means something in HTML is escaped, by `to_string` too. For templates
 /// only.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Escaped(pub String);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Escaped<'a>(pub &'a str);
 
-impl Escaped {
-    fn put(&self, out: &mut dyn Write) -> fmt::Result {
+impl Escaped<'_> {
+    fn put(self, out: &mut dyn Write) -> fmt::Result {
         // Without a way out in the middle, so that the compiler takes many bytes at a time.
         let means_something = |byte: u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
         let harmless = self
@@ -18,15 +18,31 @@ impl Escaped {
             .bytes()
             .fold(true, |so_far, byte| so_far & !means_something(byte));
         if harmless {
-            out.write_str(&self.0)
+            out.write_str(self.0)
         } else {
-            let Ok(escaped) = escape(&self.0, Html);
+            let Ok(escaped) = escape(self.0, Html);
             write!(out, "{escaped}")
         }
     }
 }
 
-written!(Escaped);
+/// Up to two letters of a name, for the round picture. Escaped, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Initials<'a>(pub &'a str);
+
+impl Initials<'_> {
+    fn put(self, out: &mut dyn Write) -> fmt::Result {
+        let mut words = self.0.split_whitespace();
+        for word in [words.next(), words.next_back()].into_iter().flatten() {
+            for letter in word.chars().take(1).flat_map(char::to_uppercase) {
+                Escaped(letter.encode_utf8(&mut [0; 4])).put(out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+written!(Escaped<'_>, Initials<'_>);
 
 #[cfg(test)]
 mod tests {
@@ -40,13 +56,22 @@ mod tests {
             };
             let text = format!("a{char}b");
             let Ok(wanted) = escape(&text, Html);
-            assert_eq!(
-                Escaped(text.clone()).to_string(),
-                wanted.to_string(),
-                "{byte:x}"
-            );
+            assert_eq!(Escaped(&text).to_string(), wanted.to_string(), "{byte:x}");
         }
-        let all = Escaped("<b title=\"x\">'&amp;".to_owned()).to_string();
+        let all = Escaped("<b title=\"x\">'&amp;").to_string();
         assert!(!all.contains(['<', '>', '"', '\'']), "{all}");
+    }
+
+    #[test]
+    fn initials_are_those_of_the_first_and_the_last_word() {
+        for (name, letters) in [
+            ("Grace Brewster Hopper", "GH"),
+            ("zoë", "Z"),
+            ("ßen élan", "SSÉ"),
+            ("  ", ""),
+            ("<b> &c", "&#60;&#38;"),
+        ] {
+            assert_eq!(Initials(name).to_string(), letters, "{name}");
+        }
     }
 }

@@ -111,37 +111,30 @@ pub fn team(slug: &str) -> String {
     format!("/orgs/{slug}/settings/team")
 }
 
+/// Where the addresses of members begin.
+pub fn members(slug: &str) -> String {
+    format!("{}/members/", team(slug))
+}
+
 /// One member.
 pub fn member(slug: &str, id: AccountId) -> String {
-    MemberUrl { slug, id }.to_string()
+    format!("{}{id}", members(slug))
 }
 
 /// [`member`] for a list: written straight into the page.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberUrl<'a> {
-    /// The organization's part of the address.
-    pub slug: &'a str,
+    /// Where all of them begin: [`members`].
+    pub members: &'a str,
     /// Who.
     pub id: AccountId,
 }
 
 impl MemberUrl<'_> {
     fn put(self, out: &mut dyn fmt::Write) -> fmt::Result {
-        let ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        out.write_str("/orgs/")?;
-        if self.slug.bytes().all(ours) {
-            out.write_str(self.slug)?;
-        } else {
-            // Never made by us; but what is written here is not escaped.
-            byte_serialize(self.slug.as_bytes()).try_for_each(|part| out.write_str(part))?;
-        }
-        out.write_str("/settings/team/members/")?;
-        out.write_str(
-            self.id
-                .0
-                .hyphenated()
-                .encode_lower(&mut Uuid::encode_buffer()),
-        )
+        let id = self.id.0.hyphenated();
+        out.write_str(self.members)?;
+        out.write_str(id.encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{
     app::App,
     csrf::{self, Seed},
-    page::{self, Banner, Cx, Here, MailTrouble, Me, OrgLink, initials},
+    page::{self, Banner, Cx, Here, MailTrouble, Me, OrgLink},
     problem::Problem,
     urls,
     when::When,
@@ -341,7 +341,6 @@ impl Visit {
             me: seen.session.as_ref().map(|session| Me {
                 name: session.account.name.clone(),
                 email: session.account.email.shown().to_owned(),
-                initials: initials(&session.account.name),
                 avatar: session.account.avatar.map(urls::avatar),
                 verified: session.account.verified_at.is_some(),
                 must_confirm: seen.must_confirm,

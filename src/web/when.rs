@@ -42,11 +42,12 @@ pub struct Datetime(Timestamp);
 impl Datetime {
     fn put(self, out: &mut dyn Write) -> fmt::Result {
         let utc = self.0.utc();
-        let year = u16::try_from(utc.year()).unwrap_or_default();
+        let (year, month, day) = utc.to_calendar_date();
+        let (hour, minute, second) = utc.to_hms();
+        let year = u16::try_from(year).unwrap_or_default();
         let [[y0, y1], [y2, y3]] = [(year / 100) as u8, (year % 100) as u8].map(digits);
-        let [m0, m1] = digits(u8::from(utc.month()));
-        let [[d0, d1], [h0, h1], [n0, n1], [s0, s1]] =
-            [utc.day(), utc.hour(), utc.minute(), utc.second()].map(digits);
+        let [m0, m1] = digits(u8::from(month));
+        let [[d0, d1], [h0, h1], [n0, n1], [s0, s1]] = [day, hour, minute, second].map(digits);
         let text = [
             y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1,
             b'Z',

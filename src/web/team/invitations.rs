@@ -1,6 +1,6 @@
 //! Pending invitations and their history (R-INV-12).
 
-use super::{TeamHead, head_facts, invite::InviteForm};
+use super::{TeamHead, head_facts, head_facts_with, invite::InviteForm};
 use crate::{
     actions::Failure,
     domain::{
@@ -251,11 +251,13 @@ fn find(
         page::COUNT_LIMIT + 1,
         now,
     )?;
-    Ok(Found {
-        head: head_facts(conn, member)?,
-        rows,
-        total,
-    })
+    // All that are pending is what the heading shows as well.
+    let head = if shelf == Shelf::Pending && search.is_none() {
+        head_facts_with(conn, member, Some(total))?
+    } else {
+        head_facts(conn, member)?
+    };
+    Ok(Found { head, rows, total })
 }
 
 /// A search matches the start of the address.

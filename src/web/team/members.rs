@@ -9,7 +9,7 @@ use crate::{
     },
     web::{
         answer,
-        escaped::Escaped,
+        escaped::{Escaped, Initials},
         page::{self, Choice, Cx, Pager},
         paging::{Paging, Total},
         problem::Problem,
@@ -61,12 +61,12 @@ struct Heading {
 }
 
 struct MemberRow<'a> {
-    initials: Escaped,
+    initials: Initials<'a>,
     avatar: Option<String>,
-    name: Escaped,
-    email: Escaped,
+    name: Escaped<'a>,
+    email: Escaped<'a>,
     you: bool,
-    role: Role,
+    role: Escaped<'static>,
     joined: When,
     last_active: Option<When>,
     menu: Menu<'a>,
@@ -229,6 +229,7 @@ pub(in crate::web) async fn list(
     };
     let all_columns = member.may(Permission::SeeMemberDetails);
     let (order, slug) = (filter.order(all_columns), &member.place.slug);
+    let at = urls::members(slug);
     let place = |row: &Row| write_place(&row.place(order.by));
     let pager = filter
         .paging
@@ -238,7 +239,7 @@ pub(in crate::web) async fn list(
     let shown = Members {
         cx: &cx,
         team: TeamHead::new("members", member, head, &visit.app.means.rules),
-        members: rows.into_iter().map(|row| view(row, member)).collect(),
+        members: rows.iter().map(|row| view(row, &at, member)).collect(),
         all_columns,
         roles: role_filter(&filter.role),
         sort: Sorting::new(&filter, slug, order),
@@ -250,30 +251,31 @@ pub(in crate::web) async fn list(
     answer::ok(&shown)
 }
 
-fn view<'a>(row: Row, member: Member<'a>) -> MemberRow<'a> {
+/// A row of the page. `at` is where the addresses of members begin.
+fn view<'a>(row: &'a Row, at: &'a str, member: Member<'a>) -> MemberRow<'a> {
     MemberRow {
-        initials: Escaped(page::initials(&row.name)),
+        initials: Initials(&row.name),
         avatar: row.avatar.map(urls::avatar),
         you: row.account == member.session.account.id,
-        name: Escaped(row.name),
-        email: Escaped(row.email),
-        role: row.role,
+        name: Escaped(&row.name),
+        email: Escaped(&row.email),
+        role: Escaped(row.role.label()),
         joined: When::new(row.joined_at, member.now),
         last_active: row.last_active_at.map(|at| When::new(at, member.now)),
-        menu: menu(row.account, row.role, member),
+        menu: menu(row, at, member),
     }
 }
 
-fn menu<'a>(account: AccountId, role: Role, member: Member<'a>) -> Menu<'a> {
+fn menu<'a>(row: &Row, at: &'a str, member: Member<'a>) -> Menu<'a> {
     // Nobody may remove whose role they may not change, and the other way round: the policy says both of owners and of all others.
-    if !member.may(membership::permission_to_remove(role)) {
+    if !member.may(membership::permission_to_remove(row.role)) {
         Menu::None
-    } else if account == member.session.account.id {
+    } else if row.account == member.session.account.id {
         Menu::Own
     } else {
         Menu::Manage(MemberUrl {
-            slug: &member.place.slug,
-            id: account,
+            members: at,
+            id: row.account,
         })
     }
 }

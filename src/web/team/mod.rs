@@ -47,19 +47,24 @@ struct HeadFacts {
 }
 
 fn head_facts(conn: &mut Conn, member: Member<'_>) -> Result<HeadFacts, Failure> {
-    let organization = member.place.organization;
+    let (organization, now) = (member.place.organization, member.now);
     let pending = if member.may(Permission::SeeInvitations) {
-        Some(store::invitations::count(
-            conn,
-            organization,
-            Shelf::Pending,
-            None,
-            HEAD_LIMIT + 1,
-            member.now,
-        )?)
+        let (shelf, most) = (Shelf::Pending, HEAD_LIMIT + 1);
+        let count = store::invitations::count(conn, organization, shelf, None, most, now)?;
+        Some(count)
     } else {
         None
     };
+    head_facts_with(conn, member, pending)
+}
+
+/// [`head_facts`] where the pending invitations are counted already, this far at least.
+fn head_facts_with(
+    conn: &mut Conn,
+    member: Member<'_>,
+    pending: Option<i64>,
+) -> Result<HeadFacts, Failure> {
+    let organization = member.place.organization;
     let mut ask = Vec::new();
     if !member.may(Permission::InviteMember) {
         for role in [Role::Owner, Role::Admin] {
