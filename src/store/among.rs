@@ -1,4 +1,4 @@
-//! Rows whose column is among what another query finds, found from there.
+//! Rows whose column is among what several other queries all find.
 
 use diesel::{
     QueryResult,
@@ -6,24 +6,29 @@ use diesel::{
         AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate::Never,
     },
     pg::Pg,
-    query_builder::{AstPass, QueryFragment, QueryId},
+    query_builder::{AstPass, Query, QueryFragment},
     sql_types::Bool,
     sqlite::Sqlite,
 };
 
-/// `column IN (query)`, for a query that usually finds little.
+/// Whether a column is among what each of some queries finds.
 ///
-/// PostgreSQL cannot know how little and reads every row that may be meant beside it. An array it finds first, and then
-/// looks each of its values up.
-#[derive(Clone, Copy, Debug, QueryId)]
+/// SQLite asks one after the other. PostgreSQL, which cannot know how much each finds, may compare all that one finds
+/// with all that another does: seconds, where both are a thousand. What all of them find it computes first.
+#[derive(Clone, Debug)]
 pub(super) struct Among<Column, Query> {
     column: Column,
-    query: Query,
+    queries: Vec<Query>,
 }
 
-/// Whether `column` is among what `query` finds, which has this one column and knows nothing of the row.
-pub(super) fn among<Column, Query>(column: Column, query: Query) -> Among<Column, Query> {
-    Among { column, query }
+/// Whether `column` is among what each of `queries` finds: at least one, each with this one column, and none knows
+/// anything of the row.
+pub(super) fn among_all<Column, Found>(column: Column, queries: Vec<Found>) -> Among<Column, Found>
+where
+    Column: Expression,
+    Found: Query<SqlType = Column::SqlType>,
+{
+    Among { column, queries }
 }
 
 impl<Column: Expression, Query> Expression for Among<Column, Query> {
@@ -38,8 +43,10 @@ where
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(");
         self.column.walk_ast(out.reborrow())?;
-        out.push_sql(" = ANY(ARRAY(");
-        self.query.walk_ast(out.reborrow())?;
+        for (nth, query) in self.queries.iter().enumerate() {
+            out.push_sql(if nth == 0 { " IN ((" } else { ") INTERSECT (" });
+            query.walk_ast(out.reborrow())?;
+        }
         out.push_sql(")))");
         Ok(())
     }
@@ -51,10 +58,12 @@ where
     Query: QueryFragment<Sqlite>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("(");
-        self.column.walk_ast(out.reborrow())?;
-        out.push_sql(" IN (");
-        self.query.walk_ast(out.reborrow())?;
+        for (nth, query) in self.queries.iter().enumerate() {
+            out.push_sql(if nth == 0 { "(" } else { ") AND " });
+            self.column.walk_ast(out.reborrow())?;
+            out.push_sql(" IN (");
+            query.walk_ast(out.reborrow())?;
+        }
         out.push_sql("))");
         Ok(())
     }

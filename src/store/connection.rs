@@ -45,12 +45,13 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long switching a new SQLite file to WAL may take: several processes may start at once.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How PostgreSQL is to plan. Whoever sets one of these for the server, the database or the user decides.
+/// How PostgreSQL is to plan. Whoever sets one of these in `DATABASE_URL`, for the user, the database or the server decides.
 ///
-/// - A page of an index costs little more than the next page of a table. The 4 it assumes is that of a turning disk, with
-///   which it reads small tables from end to end, sorts and merges them, where one look at an index would do.
+/// - A page read out of order costs little more than the next one. The 4 it assumes is that of a turning disk, with which
+///   it reads small tables from end to end, sorts and merges them, where one look at an index would do.
 /// - A plan never depends on a value, as on SQLite (`SQLITE_ENABLE_QPSG`). Otherwise it plans a statement anew whenever
-///   that promises to save a little, which costs more than the rows of a page.
+///   that promises to save a little, which costs more than the rows of a page. What it has to know of a value stands in
+///   the text (see `literal.rs`).
 /// - Nothing here runs long enough to be compiled first.
 const PLANNING: &str = "SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES \
      ('random_page_cost', '1.1'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS wanted (name, value) \
@@ -97,9 +98,11 @@ impl Manager {
                 let mut conn = connect(url)?;
                 conn.batch_execute(&format!(
                     "SET TIME ZONE 'UTC'; SET lock_timeout = {}; SET statement_timeout = '30s'; \
-                     SET idle_in_transaction_session_timeout = '60s'; {PLANNING}",
+                     SET idle_in_transaction_session_timeout = '60s'",
                     LOCK_TIMEOUT.as_millis()
                 ))?;
+                // A server that forbids it plans as it likes.
+                drop(conn.batch_execute(PLANNING));
                 // Only a superuser may set it; elsewhere the server's own language decides.
                 drop(conn.batch_execute("SET lc_messages = 'C'"));
                 Ok(Conn::Postgres(conn))

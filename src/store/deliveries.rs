@@ -257,6 +257,7 @@ fn due(conn: &mut Conn, turn: Turn, now: Timestamp) -> Result<Option<Due>> {
         Option<InvitationId>,
     );
     let waiting = deliveries::table
+        .filter(deliveries::due_at.is_not_null())
         .filter(deliveries::due_at.le(now))
         .filter(deliveries::kind.eq_any(LetterKind::ALL))
         .limit(1)

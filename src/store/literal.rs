@@ -1,10 +1,11 @@
 //! Conditions that stand in a statement letter for letter.
 //!
 //! SQLite uses a partial index only where the statement repeats the words of its `WHERE`; a bound value would keep it
-//! away. Diesel's own `sql("…")` does that too, but a statement with it is prepared anew each time it runs, which costs
+//! away. PostgreSQL plans for any value ([`super::connection`]): where it must know that a value is rare, it is told. Diesel's own `sql("…")` does that too, but a statement with it is prepared anew each time it runs, which costs
 //! more than running it. These are types, so Diesel knows that the text never changes.
 
-use super::schema::invitations;
+use super::schema::{invitations, memberships};
+use crate::domain::role::Role;
 use diesel::{
     QueryResult,
     backend::Backend,
@@ -66,6 +67,29 @@ literal! {
     IsForAdmin = "invitations.role = 'admin'"
 }
 
+/// The membership has this role.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HasRole(pub(super) Role);
+
+impl Expression for HasRole {
+    type SqlType = Bool;
+}
+
+impl<DB: Backend> QueryFragment<DB> for HasRole {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql("memberships.role = '");
+        pass.push_sql(self.0.as_str());
+        pass.push_sql("'");
+        Ok(())
+    }
+}
+
+impl SelectableExpression<memberships::table> for HasRole {}
+impl AppearsOnTable<memberships::table> for HasRole {}
+impl<Group> ValidGrouping<Group> for HasRole {
+    type IsAggregate = Never;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +113,9 @@ mod tests {
         assert_eq!(words(&IsOpen), either);
         let admin = InvitableRole::Admin.as_str();
         assert_eq!(words(&IsForAdmin), format!("invitations.role = '{admin}'"));
+        for role in Role::ALL {
+            let is = format!("memberships.role = '{}'", role.as_str());
+            assert_eq!(words(&HasRole(role)), is);
+        }
     }
 }

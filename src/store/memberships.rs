@@ -1,10 +1,11 @@
 //! Memberships: who is in which organization, and the words by which they are found.
 
 use super::{
-    among::among,
+    among::among_all,
     connection::Conn,
     counting::count_up_to,
     error::Result,
+    literal::HasRole,
     part::Part,
     prepared::Prepare as _,
     schema::{accounts, membership_words, memberships, organizations},
@@ -424,17 +425,18 @@ for_each_database! {
             .filter(memberships::organization_id.eq(organization))
             .into_boxed();
         if let Some(role) = filter.role {
-            query = query.filter(memberships::role.eq(role));
+            query = query.filter(HasRole(role));
         }
         if let Some(cutoff) = filter.inactive_since {
             query = query.filter(memberships::joined_at.le(cutoff));
         }
-        for term in &filter.terms {
-            let [names, addresses] = starts(filter, term);
-            // Each a range of the key. For one with an OR PostgreSQL reads every word of the organization.
-            let either =
-                holders(organization, &names).union_all(holders(organization, &addresses));
-            query = query.filter(among(memberships::account_id, either));
+        if !filter.terms.is_empty() {
+            let found = filter.terms.iter().map(|term| {
+                let [names, addresses] = starts(filter, term);
+                // Each a range of the key. For one with an OR PostgreSQL reads every word of the organization.
+                holders(organization, &names).union_all(holders(organization, &addresses))
+            });
+            query = query.filter(among_all(memberships::account_id, found.collect()));
         }
         query
     }

@@ -391,6 +391,7 @@ pub fn delete_ended(
         .load::<Vec<u8>>(conn)?;
     ended.extend(
         sessions::table
+            .filter(sessions::ends_at.is_not_null())
             .filter(sessions::ends_at.lt(now))
             .limit(most)
             .select(sessions::token_hash)

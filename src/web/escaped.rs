@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 pub struct Escaped<'a>(pub &'a str);
 
 impl Escaped<'_> {
-    fn put(self, out: &mut dyn Write) -> fmt::Result {
+    pub(super) fn put(self, out: &mut dyn Write) -> fmt::Result {
         // Without a way out in the middle, so that the compiler takes many bytes at a time.
         let means_something = |byte: u8| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'');
         let harmless = self

@@ -1,5 +1,6 @@
 //! Addresses of our own pages, for links and redirects. The routes themselves are in [`super`].
 
+use super::escaped::Escaped;
 use crate::{
     domain::{
         ids::{AccountId, AvatarId, InvitationId},
@@ -125,7 +126,7 @@ pub fn member(slug: &str, id: AccountId) -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct MemberUrl<'a> {
     /// Where all of them begin: [`members`].
-    pub members: &'a str,
+    pub members: Escaped<'a>,
     /// Who.
     pub id: AccountId,
 }
@@ -133,7 +134,7 @@ pub struct MemberUrl<'a> {
 impl MemberUrl<'_> {
     fn put(self, out: &mut dyn fmt::Write) -> fmt::Result {
         let id = self.id.0.hyphenated();
-        out.write_str(self.members)?;
+        self.members.put(out)?;
         out.write_str(id.encode_lower(&mut Uuid::encode_buffer()))
     }
 }

@@ -4,49 +4,17 @@ use crate::{
     on_both,
     support::{
         checker,
-        database::{Kind, TestDatabase},
         mailing::{Row, copies, row, rows, shown, until, wait_for_command},
         people::Person,
         process::Roster,
-        smtp::{Act, Phase, SmtpServer},
+        site::Site,
+        smtp::{Act, Phase},
     },
 };
 use roster::store::Db;
 use std::time::{Duration, Instant};
-use tempfile::{TempDir, tempdir};
 
 const NOOR: &str = "noor@example.test";
-
-/// What a test of the real program stands on.
-struct Place {
-    folder: TempDir,
-    database: TestDatabase,
-    mail: SmtpServer,
-}
-
-impl Place {
-    fn new(kind: Kind) -> Self {
-        Self {
-            folder: tempdir().expect("a folder"),
-            database: TestDatabase::new(kind),
-            mail: SmtpServer::start(),
-        }
-    }
-
-    fn start(&self) -> Roster {
-        self.start_with(&[])
-    }
-
-    fn start_with(&self, more: &[(&str, &str)]) -> Roster {
-        let (database, mail) = (self.database.url(), self.mail.url());
-        let mut settings = vec![
-            ("DATABASE_URL", database.as_str()),
-            ("SMTP_URL", mail.as_str()),
-        ];
-        settings.extend(more);
-        Roster::start(self.folder.path(), &settings)
-    }
-}
 
 fn invite_many(olivia: &Person, count: usize) {
     let all: Vec<String> = (0..count)
@@ -86,20 +54,20 @@ fn terminate(mut roster: Roster) -> Duration {
 on_both! {
     /// Refused credentials cost no letter a try, and once they are mended all go by themselves.
     fn fifty_letters_wait_for_mended_credentials(kind) {
-        let place = Place::new(kind);
-        place.mail.always(Phase::Mail, Act::reply(535, "5.7.8 credentials are wrong"));
-        let roster = place.start();
+        let site = Site::new(kind);
+        site.mail.always(Phase::Mail, Act::reply(535, "5.7.8 credentials are wrong"));
+        let roster = site.start();
         let olivia = roster.olivia();
         invite_many(&olivia, 50);
-        let db = place.database.open();
+        let db = site.database.open();
         until("the queue rests", || {
             olivia.get("/orgs/acme/settings/team").body.contains("Email has not been going out since")
         });
         assert!(rows(&db).iter().all(|row| row.attempts == 0 && row.state == "queued"));
-        place.mail.behave();
+        site.mail.behave();
         let took = until_within(Duration::from_secs(90), "all letters are sent", || all_sent(&db));
         println!("{kind:?}: mended credentials to the last of 50 letters: {took:?}");
-        assert!(rows(&db).iter().all(|row| row.attempts == 1 && copies(&place.mail, &row.email) == 1));
+        assert!(rows(&db).iter().all(|row| row.attempts == 1 && copies(&site.mail, &row.email) == 1));
         until("the banner is gone", || {
             !olivia.get("/orgs/acme/settings/team").body.contains("Email has not been going out since")
         });
@@ -109,62 +77,62 @@ on_both! {
 
     /// SIGTERM before a letter has left: the program ends at once, and the next one need not wait for a lease.
     fn a_stop_before_the_letter_left_gives_it_back(kind) {
-        let place = Place::new(kind);
-        place.mail.always(Phase::Rcpt, Act::Hang);
-        let roster = place.start();
+        let site = Site::new(kind);
+        site.mail.always(Phase::Rcpt, Act::Hang);
+        let roster = site.start();
         let olivia = roster.olivia();
         invite_many(&olivia, 3);
-        wait_for_command(&place.mail, "RCPT");
+        wait_for_command(&site.mail, "RCPT");
         let took = terminate(roster);
         println!("{kind:?}: SIGTERM before the letter to the end: {took:?}");
         assert!(took < Duration::from_secs(15), "{took:?}");
-        let db = place.database.open();
+        let db = site.database.open();
         for row in rows(&db) {
             assert_eq!((row.state.as_str(), row.attempts), ("queued", 0), "{row:?}");
         }
-        place.mail.behave();
-        let roster = place.start();
+        site.mail.behave();
+        let roster = site.start();
         until("they are sent", || all_sent(&db));
-        assert!(rows(&db).iter().all(|row| copies(&place.mail, &row.email) == 1));
+        assert!(rows(&db).iter().all(|row| copies(&site.mail, &row.email) == 1));
         roster.stop();
         checker::check(&db);
     }
 
     /// SIGTERM after a letter has left: its answer is waited for, and recorded.
     fn a_stop_after_the_letter_left_waits_for_the_answer(kind) {
-        let place = Place::new(kind);
-        place.mail.always(Phase::Body, Act::Slow(Duration::from_secs(4)));
-        let roster = place.start();
+        let site = Site::new(kind);
+        site.mail.always(Phase::Body, Act::Slow(Duration::from_secs(4)));
+        let roster = site.start();
         let olivia = roster.olivia();
         olivia.invite(NOOR, "member");
-        let db = place.database.open();
+        let db = site.database.open();
         until("the letter has left", || row(&db, NOOR).state == "handing");
         let took = terminate(roster);
         println!("{kind:?}: SIGTERM with a letter handed over to the end: {took:?}");
-        assert_eq!((row(&db, NOOR).state.as_str(), copies(&place.mail, NOOR)), ("sent", 1));
+        assert_eq!((row(&db, NOOR).state.as_str(), copies(&site.mail, NOOR)), ("sent", 1));
         checker::check(&db);
     }
 
     /// Without a cooldown, on two instances: Resend pressed six times while letters wait is one letter.
     fn resends_on_two_instances_are_one_letter(kind) {
-        let place = Place::new(kind);
-        place.mail.always(Phase::Mail, Act::reply(535, "5.7.8 credentials are wrong"));
+        let site = Site::new(kind);
+        site.mail.always(Phase::Mail, Act::reply(535, "5.7.8 credentials are wrong"));
         let now = [("RESEND_COOLDOWN", "0s")];
-        let (one, two) = (place.start_with(&now), place.start_with(&now));
+        let (one, two) = (site.start_with(&now), site.start_with(&now));
         let olivia = one.olivia();
         olivia.invite(NOOR, "member");
-        let db = place.database.open();
+        let db = site.database.open();
         until("the queue rests", || rows(&db).iter().any(|row| row.reason.is_some()));
         for at in [one.address, two.address].repeat(3) {
             olivia.at(at).resend(NOOR).expect(303);
         }
-        place.mail.behave();
+        site.mail.behave();
         one.stop();
-        let one = place.start_with(&now);
+        let one = site.start_with(&now);
         until("every letter has ended", || {
             rows(&db).iter().all(|row| matches!(row.state.as_str(), "sent" | "dropped"))
         });
-        assert_eq!((invitations(&db).len(), copies(&place.mail, NOOR)), (7, 1));
+        assert_eq!((invitations(&db).len(), copies(&site.mail, NOOR)), (7, 1));
         assert_eq!(shown(&olivia.at(two.address), NOOR), "Sent");
         one.stop();
         two.stop();
@@ -173,15 +141,15 @@ on_both! {
 
     /// Mail that is switched off: what is still queued ends, and says so.
     fn mail_switched_off_ends_what_is_queued(kind) {
-        let place = Place::new(kind);
-        place.mail.down();
-        let roster = place.start();
+        let site = Site::new(kind);
+        site.mail.down();
+        let roster = site.start();
         let olivia = roster.olivia();
         invite_many(&olivia, 20);
         roster.stop();
-        let db = place.database.open();
-        let database = place.database.url();
-        let roster = Roster::start(place.folder.path(), &[("DATABASE_URL", &database)]);
+        let db = site.database.open();
+        let database = site.database.url();
+        let roster = Roster::start(site.folder.path(), &[("DATABASE_URL", &database)]);
         until("every letter has ended", || rows(&db).iter().all(|row| row.state == "not_emailed"));
         let shown = shown(&olivia.at(roster.address), "p007@example.test");
         assert_eq!(shown, "Not emailed Email was switched off on this server before this letter was sent");
@@ -191,16 +159,16 @@ on_both! {
 
     /// A quick mail server gets a hundred letters in a moment.
     fn a_hundred_letters_leave_quickly(kind) {
-        let place = Place::new(kind);
-        let roster = place.start();
+        let site = Site::new(kind);
+        let roster = site.start();
         let olivia = roster.olivia();
         let started = Instant::now();
         invite_many(&olivia, 100);
         let invited = started.elapsed();
-        let db = place.database.open();
+        let db = site.database.open();
         let took = until_within(Duration::from_secs(60), "all letters are sent", || all_sent(&db));
         println!("{kind:?}: a hundred invited in {invited:?}, their letters sent {took:?} later");
-        assert!(rows(&db).iter().all(|row| copies(&place.mail, &row.email) == 1));
+        assert!(rows(&db).iter().all(|row| copies(&site.mail, &row.email) == 1));
         roster.stop();
         checker::check(&db);
     }

@@ -8,6 +8,7 @@ use crate::{
         mailing::{copies, end_leases, row, rows, shown, until, wait_for_command},
         people::{Person, encode},
         process::{Roster, Said, ask},
+        site::Site,
         smtp::{Act, Phase, SmtpServer},
         team::{link_in, people_password},
     },
@@ -20,36 +21,13 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     time::Duration,
 };
-use tempfile::{TempDir, tempdir};
+use tempfile::tempdir;
 
 const NOOR: &str = "noor@example.test";
 const GRACE: &str = "grace@example.test";
 const KEY: &str = "00112233445566778899aabbccddeeff102132435465768798a9bacbdcedfe0f";
 
-/// A place where Roster runs, stops and runs again: a folder, a database, a mail server.
-struct Site {
-    folder: TempDir,
-    database: TestDatabase,
-    mail: SmtpServer,
-}
-
 impl Site {
-    fn new(kind: Kind) -> Self {
-        Self {
-            folder: tempdir().expect("a folder"),
-            database: TestDatabase::new(kind),
-            mail: SmtpServer::start(),
-        }
-    }
-
-    fn start(&self) -> Roster {
-        let (database, mail) = (self.database.url(), self.mail.url());
-        Roster::start(
-            self.folder.path(),
-            &[("DATABASE_URL", &database), ("SMTP_URL", &mail)],
-        )
-    }
-
     /// Olivia founds Acme. Her own letter is through and forgotten before anything else happens.
     fn olivia(&self, roster: &Roster) -> Person {
         let olivia = roster.olivia();

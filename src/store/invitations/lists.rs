@@ -1,4 +1,4 @@
-//! Lists of invitations, as pages show them: newest first, by address when searching, each from one range of an index.
+//! Invitations as pages show them: one, and lists, newest first or by address when searching.
 
 use super::{Row, invitation};
 use crate::{

@@ -80,6 +80,7 @@ macro_rules! columns {
     };
 }
 
+// Here, below the macros that it uses.
 mod lists;
 pub use lists::{
     InvitationRow, Place, Shelf, Unused, count, count_unused, details, list_unused, page, place,

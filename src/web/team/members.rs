@@ -274,7 +274,7 @@ fn menu<'a>(row: &Row, at: &'a str, member: Member<'a>) -> Menu<'a> {
         Menu::Own
     } else {
         Menu::Manage(MemberUrl {
-            members: at,
+            members: Escaped(at),
             id: row.account,
         })
     }

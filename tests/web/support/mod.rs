@@ -14,6 +14,7 @@ pub mod race;
 pub mod routes;
 pub mod rows;
 pub mod seeds;
+pub mod site;
 pub mod smtp;
 pub mod statements;
 pub mod team;

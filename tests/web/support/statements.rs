@@ -112,11 +112,20 @@ pub fn plan(db: &Db, sql: &str) -> Vec<String> {
             let steps: Vec<Detail> = sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(conn)?;
             Ok(steps.into_iter().map(|step| step.detail).collect())
         }
-        Conn::Postgres(_) => on_postgres(conn, &sql),
+        Conn::Postgres(_) => on_postgres(conn, &sql, DEAR),
     })
 }
 
-fn on_postgres(conn: &mut Conn, sql: &str) -> Result<Vec<String>, Error> {
+/// How PostgreSQL answers a statement with the rows that there are, whatever the values are.
+pub fn plan_as_it_is(db: &Db, sql: &str) -> Vec<String> {
+    let sql = sql.to_owned();
+    facts::ask(db, move |conn| on_postgres(conn, &sql, ""))
+}
+
+/// Reading a whole table and sorting cost a fortune.
+const DEAR: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off;";
+
+fn on_postgres(conn: &mut Conn, sql: &str, settings: &str) -> Result<Vec<String>, Error> {
     let highest = sql
         .split('$')
         .skip(1)
@@ -134,8 +143,8 @@ fn on_postgres(conn: &mut Conn, sql: &str) -> Result<Vec<String>, Error> {
         format!("({})", vec!["NULL"; highest].join(", "))
     };
     conn.batch_execute(&format!(
-        "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
-         SET LOCAL enable_sort = off; SET LOCAL jit = off; PREPARE looked_at AS {sql}"
+        "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; {settings} \
+         PREPARE looked_at AS {sql}"
     ))?;
     let lines: Vec<Plan> =
         sql_query(format!("EXPLAIN (COSTS OFF) EXECUTE looked_at{values}")).load(conn)?;
