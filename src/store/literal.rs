@@ -1,7 +1,10 @@
 //! Conditions that stand in a statement letter for letter.
 //!
 //! SQLite uses a partial index only where the statement repeats the words of its `WHERE`; a bound value would keep it
-//! away. PostgreSQL plans for any value ([`super::connection`]): where it must know that a value is rare, it is told. Diesel's own `sql("…")` does that too, but a statement with it is prepared anew each time it runs, which costs
+//! away. PostgreSQL makes one plan for all values (see `connection.rs`), so where a value is rare, the text has to say
+//! which one it is.
+//!
+//! Diesel's own `sql("…")` writes such words too, but a statement with it is prepared anew each time it runs, which costs
 //! more than running it. These are types, so Diesel knows that the text never changes.
 
 use super::schema::{invitations, memberships};
@@ -67,7 +70,7 @@ literal! {
     IsForAdmin = "invitations.role = 'admin'"
 }
 
-/// The membership has this role.
+/// The membership has this role. One of four texts, so only for a query that is put together when it runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HasRole(pub(super) Role);
 

@@ -19,21 +19,25 @@ pub struct Queue {
     pub oldest: Option<Timestamp>,
 }
 
+/// The letters that have not ended. Said beside each comparison of `due_at`, so that PostgreSQL knows how few these are.
+#[dsl::auto_type]
+fn unfinished() -> _ {
+    deliveries::table.filter(deliveries::due_at.is_not_null())
+}
+
 /// Counts the unfinished letters.
 pub fn figures(conn: &mut Conn, now: Timestamp) -> Result<Queue> {
-    // `due_at` is said to be there beside each comparison: then PostgreSQL knows how few these are.
-    let unfinished = deliveries::table.filter(deliveries::due_at.is_not_null());
-    let (due, oldest_due) = unfinished
+    let (due, oldest_due) = unfinished()
         .filter(deliveries::due_at.le(now))
         .select((dsl::count_star(), dsl::min(deliveries::due_at)))
         .get_result(conn)?;
-    let later = unfinished.filter(deliveries::due_at.gt(now));
+    let later = unfinished().filter(deliveries::due_at.gt(now));
     let waiting = later
         .filter(deliveries::state.eq(DeliveryState::Queued))
         .count()
         .get_result(conn)?;
     let all: i64 = later.count().get_result(conn)?;
-    let oldest = unfinished
+    let oldest = unfinished()
         .select(dsl::min(deliveries::created_at))
         .get_result(conn)?;
     Ok(Queue {
@@ -47,8 +51,7 @@ pub fn figures(conn: &mut Conn, now: Timestamp) -> Result<Queue> {
 
 /// Since when the oldest letter has been due that nobody has taken.
 pub fn oldest_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>> {
-    Ok(deliveries::table
-        .filter(deliveries::due_at.is_not_null())
+    Ok(unfinished()
         .filter(deliveries::due_at.le(now))
         .select(dsl::min(deliveries::due_at))
         .get_result(conn)?)
